@@ -1,0 +1,161 @@
+//! Measuring: one run of one pattern, frame by frame.
+
+use serde::{Deserialize, Serialize};
+
+use crate::board::{Address, Board, BoardError, Cpu, Panic};
+use crate::deploy::Deployment;
+use crate::digest::Sha;
+use crate::error::Blame;
+use crate::event::OnEvent;
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Plan {
+    /// Pattern id.
+    pub pattern: String,
+    /// Of the stimulus.
+    pub seed: u32,
+    /// Frames drawn and thrown away first.
+    pub warmup: u32,
+    /// Frames to record: 1 to 2048 (the probe's ring).
+    pub frames: u32,
+    pub stimulus: Stimulus,
+}
+
+/// The audio that the pattern hears.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Stimulus {
+    Silence,
+    Tone,
+    Beat,
+    Noise,
+    /// Bass on the beat, a moving melody and some noise.
+    #[default]
+    Music,
+}
+
+/// The frames of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Capture {
+    /// Version of this structure's stored form; 1.
+    pub format: u32,
+    pub plan: Plan,
+    pub board: BoardSeen,
+    /// SHA-256 of the ELF that ran, as the board reported it.
+    pub elf_sha256: Sha,
+    pub boot_id: u32,
+    pub run_id: u32,
+    /// Ticks per second of all `_ticks` fields.
+    pub tick_hz: u32,
+    pub frames: Vec<Frame>,
+    /// Frames of the run that are not in `frames`, and why.
+    pub rejected: Vec<Rejected>,
+    /// Quantised pictures of some of the frames.
+    pub pictures: Vec<Picture>,
+}
+
+/// The board that a capture was made on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BoardSeen {
+    pub mac: String,
+    pub model: String,
+    pub cpu: Cpu,
+    pub address: Address,
+}
+
+/// One measured frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Frame {
+    /// Place in the run, from 0.
+    pub index: u32,
+    /// When rendering began, in ns of board time since the first frame of the run began.
+    pub start_ns: u64,
+    /// Pattern and colour pipeline.
+    pub render_ticks: u32,
+    /// Float to 8 bit.
+    pub quantize_ticks: u32,
+    /// Waiting for the LED driver.
+    pub wait_ticks: u32,
+    /// On the wire.
+    pub transmit_ticks: u32,
+    /// Free heap after the frame, bytes.
+    pub heap_free: u32,
+    /// Age of the audio snapshot when rendering began.
+    pub audio_age_us: u32,
+    /// FNV-1a (32 bit) of the quantised bytes sent to the strip.
+    pub led_hash: u32,
+}
+
+/// A frame that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Rejected {
+    /// Place in the run, from 0.
+    pub index: u32,
+    pub reason: Rejection,
+}
+
+/// Why a frame cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Rejection {
+    /// Overwritten or lost before it was read.
+    Missing,
+    /// The record's seal does not fit its contents.
+    Torn,
+    /// Times that contradict each other (a frame that ends after the next one begins, a start that goes back,
+    /// a run id of another run).
+    Impossible,
+}
+
+/// The LED bytes of one frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Picture {
+    /// Place of the frame in the run, from 0.
+    pub index: u32,
+    /// R, G, B of each LED in two hexadecimal digits each.
+    pub rgb_hex: String,
+}
+
+/// Why there is no capture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    #[error("a run records 1 to {limit} frames, not {frames}")]
+    Frames { frames: u32, limit: u32 },
+    #[error("{board} has no pattern {pattern}; it has {known}")]
+    NoPattern { board: String, pattern: String, known: String },
+    /// The board restarted or other firmware runs now.
+    #[error("{board} no longer runs what was deployed: {reason}")]
+    Changed { board: String, reason: String },
+    /// The firmware crashed or hung.
+    #[error("the firmware died drawing frame {} of {}: {}", panic.frame, panic.pattern, panic.reason)]
+    Died { board: String, panic: Panic },
+    /// The run did not end in time.
+    #[error("{board} recorded {recorded} of {frames} frames of {pattern} within {seconds} s")]
+    Stuck { board: String, pattern: String, recorded: u32, frames: u32, seconds: u64 },
+}
+
+impl CaptureError {
+    /// Whose concern this error is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Board(e) => e.blame(),
+            Self::Frames { .. } | Self::NoPattern { .. } => Blame::Input,
+            Self::Changed { .. } | Self::Stuck { .. } => Blame::Infrastructure,
+            Self::Died { .. } => Blame::Firmware,
+        }
+    }
+}
+
+/// Runs `plan` on `board`, which must still run what `deployment` proved, and reads its frames.
+///
+/// # Errors
+///
+/// See [`CaptureError`].
+pub async fn capture(deployment: &Deployment, board: &Board, plan: &Plan, on_event: OnEvent<'_>) -> Result<Capture, CaptureError> {
+    let _ = (deployment, board, plan, on_event);
+    unimplemented!()
+}

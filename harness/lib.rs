@@ -1,0 +1,29 @@
+//! Hardware-in-the-loop tests for LED firmware: did this change make the frames late, slow or wrong?
+//!
+//! The modules stand in the order in which the data flows:
+//!
+//! ```text
+//! Graph ─generate─▶ Source ─compile─▶ Image ─deploy─▶ Deployment ─capture─▶ Capture ─judge─▶ Verdict ─▶ Report
+//! ```
+//!
+//! Each arrow is one function from data to data; [`session`] is the one place that knows their order.
+//! The library prints nothing, parses no arguments and reads the environment only in [`tools::Toolbox::from_env`].
+
+pub mod graph;
+pub mod source;
+pub mod image;
+pub mod board;
+pub mod vboard;
+pub mod deploy;
+pub mod capture;
+pub mod verdict;
+pub mod report;
+pub mod session;
+
+pub mod tools;
+pub mod digest;
+pub mod event;
+pub mod error;
+
+pub use error::{Blame, Error};
+pub use event::{Event, OnEvent};

@@ -1,0 +1,1 @@
+//! Starting programs, and ending whole process groups.
