@@ -1,7 +1,10 @@
 //! One error per step, and whose concern it is.
 
+use serde::{Deserialize, Serialize};
+
 /// Who can do something about an error. The exit code, a retry and the advice all follow from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The input is wrong: a graph, a source, an argument. The same step again fails again.
     Input,
@@ -53,7 +56,7 @@ impl Error {
             Self::Deploy(e) => e.blame(),
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
-            Self::Report(_) => Blame::Configuration,
+            Self::Report(e) => e.blame(),
         }
     }
 }
