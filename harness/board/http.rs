@@ -218,3 +218,40 @@ fn end_of(body: &[u8]) -> String {
 fn json(body: &impl serde::Serialize) -> String {
     serde_json::to_string(body).expect("structures of strings and numbers are always JSON")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_board_is_given_up_at_the_deadline_and_not_asked_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http_port = listener.local_addr().unwrap().port();
+        let address = Address { host: "127.0.0.1".to_owned(), http_port, ota_port: 9 };
+        let patience = Patience { deadline: Duration::from_millis(50), attempts: 4 };
+        let error = ask(&client(), &address, &Request::get("/"), patience).await.unwrap_err();
+        assert!(error.to_string().ends_with("silence for 0.05 s after GET /"), "{error}");
+        let connections = async {
+            let mut count = 0;
+            while listener.accept().await.is_ok() {
+                count += 1;
+                if count == 2 {
+                    break;
+                }
+            }
+        };
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), connections).await.is_err(),
+            "a second connection"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_long_body_is_kept_whole_characters_only() {
+        let body = format!("<{}é{}>", "a".repeat(1000), "b".repeat(998));
+        assert_eq!(end_of(body.as_bytes()), format!("{}>", "b".repeat(998)));
+        assert_eq!(end_of(b" short\r\n"), "short");
+    }
+}

@@ -74,7 +74,7 @@ pub enum DeployError {
     #[error("{board} did not answer the update invitation on UDP port {port}")]
     NoAnswer { board: String, port: u16 },
     /// The board wants a password, or another one.
-    #[error("{board} refused the update password")]
+    #[error("{board} {}", if *given { "refused the update password" } else { "wants an update password, and none was given" })]
     Password { board: String, given: bool },
     /// The board wants the password by PBKDF2-SHA256 (arduino-esp32 3.3.1 and later).
     #[error("{board} asks for the update password by PBKDF2-SHA256, and only the older MD5 is spoken here")]
