@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha;
 use crate::error::Blame;
 
+pub mod probe;
+
 /// Where a board is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Address {
