@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Address, Board, BoardError, Cpu, Panic};
-use crate::deploy::Deployment;
+use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
 use crate::error::Blame;
-use crate::event::OnEvent;
+
+pub mod check;
+mod run;
+
+pub use crate::board::Stimulus;
+pub use run::{SILENCE, capture, capture_within};
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -20,19 +24,6 @@ pub struct Plan {
     /// Frames to record: 1 to 2048 (the probe's ring).
     pub frames: u32,
     pub stimulus: Stimulus,
-}
-
-/// The audio that the pattern hears.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Stimulus {
-    Silence,
-    Tone,
-    Beat,
-    Noise,
-    /// Bass on the beat, a moving melody and some noise.
-    #[default]
-    Music,
 }
 
 /// The frames of one run.
@@ -69,7 +60,8 @@ pub struct BoardSeen {
 pub struct Frame {
     /// Place in the run, from 0.
     pub index: u32,
-    /// When rendering began, in ns of board time since the first frame of the run began.
+    /// When rendering began, in ns of board time since the first frame of the capture began: the run's first
+    /// frame, or the next one that was not rejected.
     pub start_ns: u64,
     /// Pattern and colour pipeline.
     pub render_ticks: u32,
@@ -148,14 +140,4 @@ impl CaptureError {
             Self::Died { .. } => Blame::Firmware,
         }
     }
-}
-
-/// Runs `plan` on `board`, which must still run what `deployment` proved, and reads its frames.
-///
-/// # Errors
-///
-/// See [`CaptureError`].
-pub async fn capture(deployment: &Deployment, board: &Board, plan: &Plan, on_event: OnEvent<'_>) -> Result<Capture, CaptureError> {
-    let _ = (deployment, board, plan, on_event);
-    unimplemented!()
 }
