@@ -91,6 +91,18 @@ fn the_table_of_one_pass_is_short() {
 }
 
 #[test]
+fn a_pass_that_draws_something_else_is_named_in_the_table() {
+    let baseline = capture("slow_tide", &breathing());
+    let mut run = baseline.clone();
+    run.frames[9].led_hash ^= 1;
+    insta::assert_snapshot!(plain_table(&report(
+        vec![result(&run, Some(&baseline))],
+        Vec::new(),
+        Some(&run)
+    )));
+}
+
+#[test]
 fn colour_does_not_move_the_columns() {
     let (report, _) = session();
     let painted = report::table(&report, |_, word| format!("\u{1b}[31m{word}\u{1b}[0m"));
@@ -119,7 +131,7 @@ fn six_patterns_of_300_frames_make_a_page_under_300_kilobytes_that_needs_no_netw
     let written = report(results, Vec::new(), captures.first()).write(&captures, dir.path()).unwrap();
     let html = std::fs::read_to_string(written.html).unwrap();
     assert!(html.len() < 300_000, "{} bytes", html.len());
-    assert_eq!(html.matches("<svg").count(), 12);
+    assert_eq!(html.matches("<svg").count(), 18);
     assert_eq!(html.matches("data:image/png").count(), 6);
     let namespace = "http://www.w3.org/2000/svg";
     assert!(!html.replace(namespace, "").contains("://"), "an address of the network");

@@ -125,7 +125,8 @@ struct Strip {
 
 #[derive(Serialize)]
 struct Plots {
-    frames: String,
+    render: String,
+    work: String,
     histogram: String,
     baseline: bool,
 }
@@ -171,7 +172,7 @@ fn section<'a>(result: &'a PatternResult, capture: &Capture) -> Result<Section<'
     let verdict = &result.verdict;
     let cpu = capture.board.cpu;
     let number =
-        |of: &dyn Fn(&Statistics) -> String| verdict.statistics.as_ref().map_or_else(|| "–".to_owned(), of);
+        |of: &dyn Fn(&Statistics) -> String| verdict.statistics.as_ref().map_or_else(|| "-".to_owned(), of);
     let kept = verdict.budgets.iter().filter(|check| check.ok).count();
     Ok(Section {
         anchor: format!("p-{}", result.pattern),
@@ -285,10 +286,12 @@ fn plots(verdict: &Verdict, capture: &Capture) -> Result<Option<Plots>, ReportEr
         return Ok(None);
     }
     let median = verdict.changes.iter().find(|change| change.metric == Metric::RenderMedian);
+    let baseline = median.map(|median| median.baseline);
     Ok(Some(Plots {
-        frames: plot::frame_times(capture)?,
-        histogram: plot::histogram(capture, median.map(|median| median.baseline))?,
-        baseline: median.is_some(),
+        render: plot::render_times(capture, baseline)?,
+        work: plot::work_times(capture)?,
+        histogram: plot::histogram(capture, baseline)?,
+        baseline: baseline.is_some(),
     }))
 }
 

@@ -3,11 +3,13 @@
 //! Colours are placeholders that the page's style sheet replaces, so that one picture suits light and dark.
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::ReportError;
-use crate::capture::Capture;
-use crate::verdict::work_ticks;
+use crate::capture::{Capture, Frame};
+use crate::verdict::{words::plain, work_ticks};
 
 /// Named in `report.html.j2`, as are the others.
 const INK: RGBColor = RGBColor(0x80, 0x80, 0x80);
@@ -20,18 +22,39 @@ const BASELINE: RGBColor = RGBColor(0x20, 0xA0, 0x60);
 const MAX_POINTS: usize = 600;
 const BINS: usize = 48;
 
-/// Render time and all of the work of each frame, in the order of the run.
-pub(super) fn frame_times(capture: &Capture) -> Result<String, ReportError> {
+/// Render time of each frame, in the order of the run, and the baseline's median.
+pub(super) fn render_times(
+    capture: &Capture,
+    baseline_median_ticks: Option<f64>,
+) -> Result<String, ReportError> {
+    curve(capture, RENDER, "render, µs", baseline_median_ticks, |frame| u64::from(frame.render_ticks))
+}
+
+/// All of the work of each frame, in the order of the run.
+pub(super) fn work_times(capture: &Capture) -> Result<String, ReportError> {
+    curve(capture, WORK, "work, µs", None, work_ticks)
+}
+
+/// From zero, so that what looks like half the time is half the time.
+fn curve(
+    capture: &Capture,
+    colour: RGBColor,
+    label: &str,
+    baseline_ticks: Option<f64>,
+    ticks: fn(&Frame) -> u64,
+) -> Result<String, ReportError> {
     let us = 1e6 / f64::from(capture.tick_hz.max(1));
-    let render = thinned(capture.frames.iter().map(|f| (f.index, f64::from(f.render_ticks) * us)).collect());
-    let work = thinned(capture.frames.iter().map(|f| (f.index, work_ticks(f) as f64 * us)).collect());
-    let top = work.iter().chain(&render).map(|(_, us)| *us).fold(1.0, f64::max) * 1.1;
+    let points = thinned(capture.frames.iter().map(|f| (f.index, ticks(f) as f64 * us)).collect());
+    let baseline = baseline_ticks.map(|ticks| ticks * us);
+    let top = points.iter().map(|(_, us)| *us).chain(baseline).fold(1.0, f64::max) * 1.15;
     let last = capture.frames.last().map_or(1, |frame| frame.index.max(1));
-    draw((640, 240), |area| {
+    draw((640, 190), |area| {
         let mut chart = chart(area).build_cartesian_2d(0..last, 0.0..top)?;
-        axes(&mut chart, "frame", "µs")?;
-        chart.draw_series(LineSeries::new(work, WORK))?;
-        chart.draw_series(LineSeries::new(render, RENDER))?;
+        axes(&mut chart, "frame", label, 4)?;
+        if let Some(us) = baseline {
+            chart.draw_series(LineSeries::new([(0, us), (last, us)], BASELINE.stroke_width(2)))?;
+        }
+        chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         Ok(())
     })
 }
@@ -50,9 +73,9 @@ pub(super) fn histogram(
     let margin = ((high - low) * 0.05).max(high * 0.005).max(us);
     let (low, high) = ((low - margin).max(0.0), high + margin);
     let (bars, most) = bars(&times, low, high);
-    draw((640, 240), |area| {
+    draw((640, 380), |area| {
         let mut chart = chart(area).build_cartesian_2d(low..high, 0.0..f64::from(most) * 1.1)?;
-        axes(&mut chart, "render, µs", "frames")?;
+        axes(&mut chart, "render, µs", "frames", 8)?;
         chart.draw_series(bars.into_iter().map(|(from, to, count)| {
             Rectangle::new([(from, 0.0), (to, f64::from(count))], RENDER.filled())
         }))?;
@@ -100,8 +123,7 @@ fn thinned(points: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-type Chart<'a, 'b, X> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, plotters::coord::types::RangedCoordf64>>;
+type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
 
 fn draw(
     size: (u32, u32),
@@ -117,16 +139,15 @@ fn draw(
 
 fn chart<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(area);
-    builder.margin(8).x_label_area_size(36).y_label_area_size(64);
+    builder.margin(6).margin_right(24).x_label_area_size(46).y_label_area_size(78);
     builder
 }
 
-fn axes<'b, X>(chart: &mut Chart<'_, 'b, X>, x: &str, y: &str) -> Result<(), Failure<'b>>
+fn axes<'b, X>(chart: &mut Chart<'_, 'b, X>, x: &str, y: &str, lines: usize) -> Result<(), Failure<'b>>
 where
-    X: Ranged<ValueType: std::fmt::Debug>
-        + plotters::coord::ranged1d::ValueFormatter<<X as Ranged>::ValueType>,
+    X: Ranged<ValueType: Copy + Into<f64>> + ValueFormatter<<X as Ranged>::ValueType>,
 {
-    let text = ("sans-serif", 12).into_font().color(&INK);
+    let text = ("sans-serif", 16).into_font().color(&INK);
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -135,8 +156,10 @@ where
         .axis_style(INK)
         .label_style(text.clone())
         .axis_desc_style(text)
-        .x_labels(8)
-        .y_labels(5)
+        .x_labels(7)
+        .y_labels(lines)
+        .x_label_formatter(&|value| plain((*value).into()))
+        .y_label_formatter(&|value| plain(*value))
         .x_desc(x)
         .y_desc(y)
         .draw()

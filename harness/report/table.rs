@@ -2,7 +2,7 @@
 
 use super::{PatternResult, Report};
 use crate::verdict::words::{counted, signed_percent, thousands, time};
-use crate::verdict::{Direction, Metric, Outcome, Statistics, Verdict};
+use crate::verdict::{Direction, Likeness, Metric, Outcome, Statistics, Verdict};
 
 const HEAD: [&str; 8] =
     ["pattern", "verdict", "fps", "render median", "p99", "late", "budgets", "vs baseline"];
@@ -55,6 +55,11 @@ fn amount(ticks: u64, statistics: &Statistics, emulated: bool) -> String {
 
 /// The median's change, and what else is worth a look.
 pub(super) fn against_baseline(verdict: &Verdict) -> String {
+    let picture = if verdict.picture == Likeness::Changed { ", other picture" } else { "" };
+    times_against_baseline(verdict) + picture
+}
+
+fn times_against_baseline(verdict: &Verdict) -> String {
     let change = |metric| verdict.changes.iter().find(|change| change.metric == metric);
     let Some(median) = change(Metric::RenderMedian) else { return "-".to_owned() };
     if verdict.changes.iter().all(|change| change.difference == 0.0) {
@@ -74,7 +79,11 @@ pub(super) fn against_baseline(verdict: &Verdict) -> String {
 }
 
 fn notable(report: &Report) -> impl Iterator<Item = &Verdict> {
-    report.results.iter().map(|result| &result.verdict).filter(|verdict| verdict.outcome != Outcome::Pass)
+    report
+        .results
+        .iter()
+        .map(|result| &result.verdict)
+        .filter(|verdict| verdict.outcome != Outcome::Pass || verdict.picture == Likeness::Changed)
 }
 
 fn lines(rows: &[(Option<Outcome>, [String; 8])], paint: &impl Fn(Outcome, &str) -> String) -> String {
