@@ -23,6 +23,8 @@ pub enum Blame {
 #[non_exhaustive]
 pub enum Error {
     #[error(transparent)]
+    Stored(#[from] crate::stored::StoredError),
+    #[error(transparent)]
     Tools(#[from] crate::tools::ToolsError),
     #[error(transparent)]
     Graph(#[from] crate::graph::GraphError),
@@ -48,6 +50,7 @@ impl Error {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
+            Self::Stored(e) => e.blame(),
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
             Self::Compile(e) => e.blame(),

@@ -24,7 +24,7 @@ pub mod tools;
 pub mod digest;
 pub mod event;
 pub mod error;
-mod stored;
+pub mod stored;
 
 pub use error::{Blame, Error};
 pub use event::{Event, OnEvent};

@@ -1,7 +1,68 @@
-//! Files that this program leaves behind: whole or not at all, under names that cannot leave their folder.
+//! Files that this program leaves behind and reads again: written whole or not at all, with a `format` number,
+//! under names that cannot leave their folder.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Blame;
+
+/// Why a stored file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredError {
+    #[error("cannot read {path}")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}")]
+    Unwritable { path: PathBuf, source: io::Error },
+    /// `what` is what the file should be: `a baseline`.
+    #[error("{path} is not {what}: {reason}")]
+    Malformed { path: PathBuf, what: &'static str, reason: String },
+}
+
+impl StoredError {
+    /// Whose concern this error is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unreadable { .. } | Self::Unwritable { .. } => Blame::Configuration,
+            Self::Malformed { .. } => Blame::Input,
+        }
+    }
+}
+
+/// Reads the JSON file at `path`, which should be `what` in `format`.
+///
+/// # Errors
+///
+/// [`StoredError::Unreadable`] or [`StoredError::Malformed`].
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, what: &'static str, format: u32) -> Result<T, StoredError> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let unreadable = |source| StoredError::Unreadable { path: path.to_owned(), source };
+    let malformed = |reason: String| StoredError::Malformed { path: path.to_owned(), what, reason };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    // The number first: what a later version wrote should not be told by the field that it added.
+    let found: Format = serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))?;
+    if found.format != format {
+        return Err(malformed(format!("it has format {}; this version reads format {format}", found.format)));
+    }
+    serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))
+}
+
+/// Writes `value` as JSON to `path`, on one line, whole or not at all.
+///
+/// # Errors
+///
+/// [`StoredError::Unwritable`].
+pub(crate) fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), StoredError> {
+    let unwritable = |source: io::Error| StoredError::Unwritable { path: path.to_owned(), source };
+    let mut bytes = serde_json::to_vec(value).map_err(|e| unwritable(e.into()))?;
+    bytes.push(b'\n');
+    write(path, &bytes).map_err(unwritable)
+}
 
 /// Whether `name` may become part of a path: 1 to 100 ASCII letters, digits, `_`, `-` and `.`, not beginning
 /// with a dot. Pattern ids and board models come from firmware and files, so they are checked before they are used.

@@ -8,6 +8,8 @@ use k1_hil::capture::{Plan, Stimulus};
 use k1_hil::deploy::DeployOptions;
 use k1_hil::verdict::{Budgets, Comparison};
 
+use crate::failure::Failure;
+
 /// The board to work on.
 #[derive(clap::Args, Debug)]
 pub(crate) struct BoardArgs {
@@ -20,6 +22,18 @@ pub(crate) struct BoardArgs {
 }
 
 impl BoardArgs {
+    /// The virtual board of this process.
+    pub(crate) fn virtual_board() -> Self {
+        Self { board: None, password: None }
+    }
+
+    /// The board, where there has to be one.
+    pub(crate) fn required(&self) -> Result<&Address, Failure> {
+        self.board.as_ref().ok_or_else(|| {
+            Failure::Usage("no board is given; use --board HOST, or start one with `k1-hil vboard`".to_owned())
+        })
+    }
+
     pub(crate) fn deploy_options(&self) -> DeployOptions {
         DeployOptions { password: self.password.clone(), ..DeployOptions::default() }
     }
@@ -76,12 +90,29 @@ pub(crate) struct JudgeArgs {
     #[arg(long, value_name = "DIR", default_value = "baselines")]
     pub(crate) baselines: PathBuf,
     /// Smallest change of the render time that counts, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    #[arg(long, value_name = "PERCENT", default_value_t = Comparison::default().min_effect_percent, value_parser = amount)]
     min_effect: f64,
     /// Fewest frames per second
-    #[arg(long, value_name = "FPS", default_value_t = 30.0)]
+    #[arg(long, value_name = "FPS", default_value_t = Budgets::default().min_fps, value_parser = amount)]
     min_fps: f64,
-    /// Longest time to render a frame
-    #[arg(long, value_name = "MS", default_value_t = 20.0)]
+    /// Longest render time of 99 of 100 frames
+    #[arg(long, value_name = "MS", default_value_t = Budgets::default().max_render_ms, value_parser = amount)]
     max_render_ms: f64,
+}
+
+impl JudgeArgs {
+    pub(crate) fn comparison(&self) -> Comparison {
+        Comparison { min_effect_percent: self.min_effect }
+    }
+
+    pub(crate) fn budgets(&self) -> Budgets {
+        Budgets { min_fps: self.min_fps, max_render_ms: self.max_render_ms, ..Budgets::default() }
+    }
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("expected a number of 0 or more".to_owned()),
+    }
 }

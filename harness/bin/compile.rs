@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use k1_hil::image::{self, Image, Target};
-use k1_hil::source;
+use k1_hil::image::{self, Image};
+use k1_hil::session;
 
 use crate::failure::Failure;
 use crate::shell::{Shell, load_graphs};
@@ -16,10 +16,10 @@ pub(crate) struct Args {
     patterns: Vec<PathBuf>,
 }
 
-pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
-    let source = source::generate(&load_graphs(&args.patterns)?)?;
+pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let graphs = load_graphs(&args.patterns)?;
     let progress = shell.progress();
-    let image = image::compile(&source, Target::Virtual, &shell.toolbox, &|event| progress.event(event)).await?;
+    let image = session::build(&graphs, &shell.toolbox, &|event| progress.event(event)).await?;
     drop(progress);
     shell.print(&image, || text(&image))?;
     Ok(ExitCode::SUCCESS)

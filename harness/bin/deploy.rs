@@ -23,7 +23,7 @@ pub(crate) struct Args {
     always: bool,
 }
 
-pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
+pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let image = Image::load(&args.image)?;
     let board = Board::connect(args.board.required()?).await?;
     let options = deploy::DeployOptions { always: args.always, ..args.board.deploy_options() };

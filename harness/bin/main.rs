@@ -111,15 +111,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let shell = Shell { json: cli.json, quiet: cli.quiet, toolbox };
     match cli.command {
         Command::Demo(args) => demo::main(&shell, args).await,
-        Command::Run(args) => run::main(&shell, args).await,
+        Command::Run(args) => run::main(&shell, &args).await,
         Command::Generate(args) => generate::main(&shell, &args),
-        Command::Compile(args) => compile::main(&shell, args).await,
-        Command::Deploy(args) => deploy::main(&shell, args).await,
-        Command::Capture(args) => capture::main(&shell, args).await,
+        Command::Compile(args) => compile::main(&shell, &args).await,
+        Command::Deploy(args) => deploy::main(&shell, &args).await,
+        Command::Capture(args) => capture::main(&shell, &args).await,
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
         Command::Vboard(args) => vboard::main(&shell, args).await,
-        Command::Doctor => doctor::main(&shell).await,
+        Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

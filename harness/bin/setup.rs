@@ -11,5 +11,5 @@ pub(crate) async fn main(shell: &Shell) -> Result<ExitCode, Failure> {
     let progress = shell.progress();
     tools::setup(&shell.toolbox, &|event| progress.event(event)).await?;
     drop(progress);
-    crate::doctor::main(shell).await
+    crate::doctor::main(shell)
 }

@@ -41,6 +41,13 @@ impl Shell {
         }
     }
 
+    /// Says something beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
     /// A printer of progress to standard error.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(self.quiet)

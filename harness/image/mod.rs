@@ -9,7 +9,7 @@ mod log;
 mod origin;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::digest::Sha;
 use crate::error::Blame;
 use crate::event::{Event, OnEvent};
 use crate::source::Source;
+use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;
 
 use build::{Outcome, Product};
@@ -51,6 +52,15 @@ pub struct Image {
 impl Image {
     /// The present version of the stored form.
     pub const FORMAT: u32 = 1;
+
+    /// Reads a stored description of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn load(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "the description of an image", Self::FORMAT)
+    }
 }
 
 /// What an image is built for.

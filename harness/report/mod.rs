@@ -13,7 +13,7 @@ use crate::capture::{BoardSeen, Capture, Plan};
 use crate::digest::Sha;
 use crate::error::{Blame, Error};
 use crate::image::Image;
-use crate::stored;
+use crate::stored::{self, StoredError};
 use crate::verdict::{Outcome, Verdict};
 
 mod filmstrip;
@@ -80,12 +80,8 @@ pub struct Written {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    #[error("cannot write the report to {path}")]
-    Unwritable { path: PathBuf, source: std::io::Error },
-    #[error("cannot read the result {path}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a result of this program: {reason}")]
-    Malformed { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     /// A pattern id that is no file name, or the same one twice.
     #[error("the frames of pattern {pattern:?} cannot be stored under its name: {reason}")]
     Name { pattern: String, reason: &'static str },
@@ -101,8 +97,8 @@ impl ReportError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Unwritable { .. } | Self::Unreadable { .. } => Blame::Configuration,
-            Self::Malformed { .. } | Self::Name { .. } => Blame::Input,
+            Self::Stored(e) => e.blame(),
+            Self::Name { .. } => Blame::Input,
             Self::NoCapture { .. } | Self::Page { .. } => Blame::Bug,
         }
     }
@@ -154,10 +150,11 @@ impl Report {
         };
         forget(&written.result)?;
         for (path, capture) in written.captures.iter().zip(&captures) {
-            save(path, &json(path, capture, serde_json::to_vec)?)?;
+            capture.save(path)?;
         }
-        save(&written.html, html.as_bytes())?;
-        save(&written.result, &json(&written.result, self, serde_json::to_vec_pretty)?)?;
+        stored::write(&written.html, html.as_bytes())
+            .map_err(|source| StoredError::Unwritable { path: written.html.clone(), source })?;
+        stored::write_json(&written.result, self)?;
         Ok(written)
     }
 
@@ -165,20 +162,9 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// [`ReportError::Unreadable`] or [`ReportError::Malformed`].
-    pub fn read(path: &Path) -> Result<Self, ReportError> {
-        let path_buf = || path.to_owned();
-        let text =
-            std::fs::read(path).map_err(|source| ReportError::Unreadable { path: path_buf(), source })?;
-        let report: Self = serde_json::from_slice(&text)
-            .map_err(|e| ReportError::Malformed { path: path_buf(), reason: e.to_string() })?;
-        match report.format {
-            1 => Ok(report),
-            format => {
-                let reason = format!("it has format {format}; this version reads format 1");
-                Err(ReportError::Malformed { path: path_buf(), reason })
-            }
-        }
+    /// [`StoredError`].
+    pub fn read(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "a result of this program", 1)
     }
 
     /// The capture of each result, once the results' names are found fit to be file names.
@@ -248,25 +234,10 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Report).to_value()
 }
 
-fn json<T>(
-    path: &Path,
-    value: &T,
-    write: fn(&T) -> serde_json::Result<Vec<u8>>,
-) -> Result<Vec<u8>, ReportError> {
-    let mut bytes =
-        write(value).map_err(|e| ReportError::Unwritable { path: path.to_owned(), source: e.into() })?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
-fn save(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    stored::write(path, bytes).map_err(|source| ReportError::Unwritable { path: path.to_owned(), source })
-}
-
-fn forget(path: &Path) -> Result<(), ReportError> {
+fn forget(path: &Path) -> Result<(), StoredError> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(ReportError::Unwritable { path: path.to_owned(), source })
+            Err(StoredError::Unwritable { path: path.to_owned(), source })
         }
         _ => Ok(()),
     }

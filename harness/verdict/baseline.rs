@@ -13,7 +13,7 @@ use crate::capture::{Capture, Plan};
 use crate::digest::Sha;
 use crate::error::Blame;
 use crate::image::Image;
-use crate::stored;
+use crate::stored::{self, StoredError};
 
 /// What a run of one pattern on one board model is compared with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,12 +54,8 @@ pub struct RenderTicks {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BaselineError {
-    #[error("cannot read the baseline {path}")]
-    Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("cannot write the baseline {path}")]
-    Unwritable { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a baseline: {reason}")]
-    Malformed { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     /// A board model or pattern id that is no file name.
     #[error("{name:?} cannot be part of a baseline's path")]
     Name { name: String },
@@ -69,8 +65,8 @@ impl BaselineError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Unreadable { .. } | Self::Unwritable { .. } => Blame::Configuration,
-            Self::Malformed { .. } | Self::Name { .. } => Blame::Input,
+            Self::Stored(e) => e.blame(),
+            Self::Name { .. } => Blame::Input,
         }
     }
 }
@@ -122,27 +118,31 @@ impl Baseline {
     /// [`BaselineError`] if there is a file that cannot be read or is not a baseline.
     pub fn load(dir: &Path, model: &str, pattern: &str) -> Result<Option<Self>, BaselineError> {
         let path = Self::path(dir, model, pattern)?;
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(BaselineError::Unreadable { path, source }),
+        let mut baseline: Self = match stored::read(&path, "a baseline", 1) {
+            Ok(baseline) => baseline,
+            Err(StoredError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         };
-        match parse(&text) {
-            Ok(baseline) => Ok(Some(baseline)),
-            Err(reason) => Err(BaselineError::Malformed { path, reason }),
+        if baseline.render.median > baseline.render.p99 || baseline.late_frames > baseline.plan.frames {
+            let reason = "its numbers contradict each other".to_owned();
+            return Err(StoredError::Malformed { path, what: "a baseline", reason }.into());
         }
+        baseline.render.mean = rounded(baseline.render.mean, 3);
+        Ok(Some(baseline))
     }
 
     /// Writes the baseline to its place under `dir` and returns the path; a killed process leaves the old file.
     ///
     /// # Errors
     ///
-    /// [`BaselineError::Name`] or [`BaselineError::Unwritable`].
+    /// [`BaselineError::Name`] or [`StoredError::Unwritable`].
     pub fn save(&self, dir: &Path) -> Result<PathBuf, BaselineError> {
         let path = Self::path(dir, &self.model, &self.plan.pattern)?;
         match stored::write(&path, self.to_string().as_bytes()) {
             Ok(()) => Ok(path),
-            Err(source) => Err(BaselineError::Unwritable { path, source }),
+            Err(source) => Err(StoredError::Unwritable { path, source }.into()),
         }
     }
 
@@ -186,16 +186,4 @@ impl std::fmt::Display for Baseline {
         let text = serde_json::to_string_pretty(self).map_err(|_| std::fmt::Error)?;
         writeln!(f, "{text}")
     }
-}
-
-fn parse(text: &str) -> Result<Baseline, String> {
-    let mut baseline: Baseline = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    if baseline.format != 1 {
-        return Err(format!("it has format {}; this version reads format 1", baseline.format));
-    }
-    if baseline.render.median > baseline.render.p99 || baseline.late_frames > baseline.plan.frames {
-        return Err("its numbers contradict each other".to_owned());
-    }
-    baseline.render.mean = rounded(baseline.render.mean, 3);
-    Ok(baseline)
 }
