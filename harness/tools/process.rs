@@ -13,7 +13,7 @@
 //! folder is removed and when the process exits, at the price of a short pause of one runtime thread.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, mpsc};
@@ -118,6 +118,36 @@ pub async fn run(
     }
     let status = status.ok_or_else(|| lost(io::ErrorKind::Other.into()))?;
     Ok(Finished { status, log_end: joined(&end) })
+}
+
+/// Runs `command` with no input, for at most `limit`, and returns its exit status and output; its errors are
+/// dropped. For questions that a program answers at once (`--version`): it blocks.
+///
+/// # Errors
+///
+/// See [`RunError`].
+pub fn output(mut command: Command, limit: Duration) -> Result<(ExitStatus, String), RunError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let lost = |source| RunError::Lost { program: program.clone(), source };
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Child::spawn(command, Duration::ZERO)
+        .map_err(|source| RunError::Start { program: program.clone(), source })?;
+    let mut pipe = child.take_stdout().ok_or_else(|| lost(io::ErrorKind::BrokenPipe.into()))?;
+    let (sender, read) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .spawn(move || {
+            let mut bytes = Vec::new();
+            let result = pipe.read_to_end(&mut bytes).map(|_| bytes);
+            let _ = sender.send(result); // nobody waits for it after the limit
+        })
+        .map_err(lost)?;
+    match read.recv_timeout(limit) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes.map_err(lost)?).into_owned();
+            Ok((child.wait().map_err(lost)?, text))
+        }
+        Err(_) => Err(RunError::Deadline { program, limit, log_end: String::new() }),
+    }
 }
 
 /// A running program with pipes of its own, for callers on threads of their own (the emulator of a virtual board).
@@ -372,7 +402,7 @@ fn joined(lines: &VecDeque<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead as _, Read as _, Write as _};
+    use std::io::{BufRead as _, Write as _};
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -485,6 +515,14 @@ mod tests {
         let group = group_of(child.id());
         drop(child);
         assert_gone(group);
+    }
+
+    #[test]
+    fn a_question_gets_its_answer_or_a_deadline() {
+        let (status, text) = output(shell("echo 7.2; exit 4"), Duration::from_secs(20)).unwrap();
+        assert_eq!((status.code(), text.as_str()), (Some(4), "7.2\n"));
+        let error = output(shell("sleep 60"), Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(error, RunError::Deadline { .. }), "{error}");
     }
 
     #[test]
