@@ -1,0 +1,5 @@
+//! Has the library rebuilt when a file is added to or removed from the firmware tree that it embeds.
+
+fn main() {
+    println!("cargo::rerun-if-changed=firmware");
+}
