@@ -12,7 +12,7 @@
 //! The folder is removed however the build ends; if this process is killed, the next build does it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -228,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn the_folder_of_a_dead_build_is_removed_and_that_of_a_living_one_is_not() {
         let cache = tempfile::tempdir().unwrap();
-        let builds: PathBuf = cache.path().join("builds");
+        let builds = cache.path().join("builds");
         let living = Folder::make(&builds).await.unwrap();
         let abandoned = builds.join("abandoned");
         write_file(&abandoned.join("firmware/core/a.cpp"), b"").unwrap();

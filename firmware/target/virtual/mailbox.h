@@ -22,11 +22,14 @@
 enum MailboxCommand {
     COMMAND_NONE = 0,
     COMMAND_SELECT = 1,   // arg[0] = pattern index
-    COMMAND_PARAMS = 2,   // applies `params`
+    COMMAND_PARAMS = 2,   // applies `params`, and writes back what was made of them (limits, not-a-number)
     COMMAND_ADVANCE = 3,  // renders frames until the board's clock reaches arg[0] | arg[1] << 32 (ns), at most arg[2] frames
-    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames, [4] stimulus, [5] run id
+    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0)
     COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed; for unmeasured rendering
 };
+
+// Longest warm-up of a measured run, frames.
+#define RUN_WARMUP_LIMIT 65536u
 
 enum MailboxResult { RESULT_OK = 0, RESULT_BAD_ARGUMENT = 1, RESULT_UNKNOWN_COMMAND = 2 };
 
@@ -87,7 +90,7 @@ struct Mailbox {
     uint32_t heap_free;
     uint32_t heap_min_free;
 
-    // Command: written by the host.
+    // Command: written by the host. At boot the firmware fills `params` with the defaults.
     uint32_t command_number;
     uint32_t command;
     uint32_t arg[6];
