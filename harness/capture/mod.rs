@@ -23,7 +23,9 @@ pub struct Plan {
 }
 
 /// The audio that the pattern hears.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stimulus {
     Silence,
@@ -155,7 +157,12 @@ impl CaptureError {
 /// # Errors
 ///
 /// See [`CaptureError`].
-pub async fn capture(deployment: &Deployment, board: &Board, plan: &Plan, on_event: OnEvent<'_>) -> Result<Capture, CaptureError> {
+pub async fn capture(
+    deployment: &Deployment,
+    board: &Board,
+    plan: &Plan,
+    on_event: OnEvent<'_>,
+) -> Result<Capture, CaptureError> {
     let _ = (deployment, board, plan, on_event);
     unimplemented!()
 }

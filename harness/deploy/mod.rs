@@ -87,7 +87,12 @@ impl DeployError {
 /// # Errors
 ///
 /// See [`DeployError`].
-pub async fn deploy(image: &Image, board: &Board, options: &DeployOptions, on_event: OnEvent<'_>) -> Result<Deployment, DeployError> {
+pub async fn deploy(
+    image: &Image,
+    board: &Board,
+    options: &DeployOptions,
+    on_event: OnEvent<'_>,
+) -> Result<Deployment, DeployError> {
     let _ = (image, board, options, on_event);
     unimplemented!()
 }

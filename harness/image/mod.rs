@@ -107,7 +107,12 @@ fn first(errors: &[Diagnostic]) -> String {
 /// # Errors
 ///
 /// See [`CompileError`].
-pub async fn compile(source: &Source, target: Target, toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<Image, CompileError> {
+pub async fn compile(
+    source: &Source,
+    target: Target,
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<Image, CompileError> {
     let _ = (source, target, toolbox, on_event);
     unimplemented!()
 }
