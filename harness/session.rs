@@ -118,9 +118,10 @@ impl Session {
         let baseline = match &self.baselines {
             Baselines::None => None,
             Baselines::Folder(folder) => Baseline::load(folder, &capture.board.model, &capture.plan.pattern)?,
-            Baselines::Given(all) => {
-                all.iter().find(|b| b.model == capture.board.model && b.plan.pattern == capture.plan.pattern).cloned()
-            }
+            Baselines::Given(all) => all
+                .iter()
+                .find(|b| b.model == capture.board.model && b.plan.pattern == capture.plan.pattern)
+                .cloned(),
         };
         let verdict = verdict::judge(capture, image, &self.budgets, baseline.as_ref(), &self.comparison);
         Ok(PatternResult::new(capture, verdict))

@@ -36,7 +36,11 @@ impl StoredError {
 /// # Errors
 ///
 /// [`StoredError::Unreadable`] or [`StoredError::Malformed`].
-pub(crate) fn read<T: DeserializeOwned>(path: &Path, what: &'static str, format: u32) -> Result<T, StoredError> {
+pub(crate) fn read<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    format: u32,
+) -> Result<T, StoredError> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: u32,

@@ -114,10 +114,13 @@ fn a_slower_pattern_is_regressed_and_a_faster_one_improved() {
 fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.json");
-    std::fs::write(&path, r#"{"name": "bad", "version": "v1.0", "nodes": [
+    std::fs::write(
+        &path,
+        r#"{"name": "bad", "version": "v1.0", "nodes": [
   {"id": "tint", "type": "Hvs"},
   {"id": "out", "type": "LedOutput", "inputs": {"color": "tnit"}}
-]}"#)
+]}"#,
+    )
     .unwrap();
     let output = run(folder.path(), &["run", "bad.json"]);
     assert_eq!(code(&output), 2);
@@ -194,7 +197,8 @@ impl Board {
                 break address;
             }
         };
-        let address = format!("{}:{}:{}", address["host"].as_str().unwrap(), address["http_port"], address["ota_port"]);
+        let address =
+            format!("{}:{}:{}", address["host"].as_str().unwrap(), address["http_port"], address["ota_port"]);
         Self { process, address }
     }
 
@@ -235,9 +239,26 @@ fn each_step_is_a_command_of_its_own() {
     let deployment = ok(run(folder, &["deploy", "image.json", "--board", &board.address, "--json"]));
     assert_eq!(json(&deployment)["skipped"], false);
     assert_eq!(json(&deployment)["elf_sha256"], json(&image)["elf_sha256"]);
-    ok(run(folder, &["capture", "image.json", "chain", "--board", &board.address, "--frames", "50", "-o", "chain.capture.json"]));
+    ok(run(
+        folder,
+        &[
+            "capture",
+            "image.json",
+            "chain",
+            "--board",
+            &board.address,
+            "--frames",
+            "50",
+            "-o",
+            "chain.capture.json",
+        ],
+    ));
     let verdict = ok(run(folder, &["judge", "chain.capture.json", "--image", "image.json"]));
-    assert!(text(&verdict.stdout).contains("PASS") && text(&verdict.stdout).contains("emulated"), "{}", all_of(&verdict));
+    assert!(
+        text(&verdict.stdout).contains("PASS") && text(&verdict.stdout).contains("emulated"),
+        "{}",
+        all_of(&verdict)
+    );
     ok(run(folder, &["report", "chain.capture.json", "--image", "image.json", "-o", "report"]));
     assert!(entries(&folder.join("report")).contains(&"report.html".to_owned()));
 
@@ -273,7 +294,8 @@ fn descendants(pid: u32) -> Vec<u32> {
         let Ok(child) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         // pid (name) state parent …
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)).map(str::to_owned);
+        let parent =
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)).map(str::to_owned);
         if parent.as_deref() == Some(&pid.to_string()) {
             found.push(child);
             found.extend(descendants(child));
@@ -305,7 +327,14 @@ fn the_demo_gives_the_same_counts_twice() {
 
 #[test]
 fn six_patterns_are_part_of_the_program_and_of_the_repository() {
-    assert!(pattern("").parent().unwrap().read_dir().unwrap().filter(|e| {
-        e.as_ref().unwrap().path().extension().is_some_and(|x| x == "json")
-    }).count() >= 6);
+    assert!(
+        pattern("")
+            .parent()
+            .unwrap()
+            .read_dir()
+            .unwrap()
+            .filter(|e| { e.as_ref().unwrap().path().extension().is_some_and(|x| x == "json") })
+            .count()
+            >= 6
+    );
 }

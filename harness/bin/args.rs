@@ -30,7 +30,9 @@ impl BoardArgs {
     /// The board, where there has to be one.
     pub(crate) fn required(&self) -> Result<&Address, Failure> {
         self.board.as_ref().ok_or_else(|| {
-            Failure::Usage("no board is given; use --board HOST, or start one with `k1-hil vboard`".to_owned())
+            Failure::Usage(
+                "no board is given; use --board HOST, or start one with `k1-hil vboard`".to_owned(),
+            )
         })
     }
 

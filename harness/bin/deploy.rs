@@ -32,8 +32,14 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
     drop(progress);
     shell.print(&deployment, || {
         let how = if deployment.skipped { "already ran" } else { "runs" };
-        format!("image {} {how} on {} ({}) from {}, boot {}\n", deployment.elf_sha256.short(), deployment.mac,
-            deployment.model, deployment.slot, deployment.boot_id)
+        format!(
+            "image {} {how} on {} ({}) from {}, boot {}\n",
+            deployment.elf_sha256.short(),
+            deployment.mac,
+            deployment.model,
+            deployment.slot,
+            deployment.boot_id
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,8 +7,8 @@ use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
 use k1_hil::tools::ToolsError;
-use k1_hil::verdict::Outcome;
 use k1_hil::vboard::VirtualBoardError;
+use k1_hil::verdict::Outcome;
 use k1_hil::{Blame, Error};
 
 /// Why a command has no result.
@@ -19,8 +19,6 @@ pub(crate) enum Failure {
     Graphs(Vec<GraphError>),
     /// An argument that is well-formed but cannot be used.
     Usage(String),
-    /// A file that an argument names cannot be read or written.
-    File(std::path::PathBuf, std::io::Error),
     Output(std::io::Error),
     Runtime(std::io::Error),
 }
@@ -76,7 +74,7 @@ impl Failure {
                 Blame::Firmware => 1,
                 Blame::Infrastructure | Blame::Bug => 4,
             },
-            Self::Graphs(_) | Self::Usage(_) | Self::File(..) => 2,
+            Self::Graphs(_) | Self::Usage(_) => 2,
             Self::Output(_) | Self::Runtime(_) => 4,
         }
     }
@@ -95,7 +93,6 @@ impl Failure {
             }
             Self::Graphs(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             Self::Usage(message) => message.clone(),
-            Self::File(path, error) => format!("cannot use {}: {error}", path.display()),
             Self::Output(error) => format!("cannot write to standard output: {error}"),
             Self::Runtime(error) => format!("cannot start: {error}"),
         }
@@ -104,17 +101,20 @@ impl Failure {
     /// What the tool said, or every fault of a graph.
     fn evidence(&self) -> Option<String> {
         let shown = |error: &GraphError| match error {
-            GraphError::Invalid { file, faults } => faults.iter().map(|fault| fault.show(file) + "\n").collect(),
+            GraphError::Invalid { file, faults } => {
+                faults.iter().map(|fault| format!("{}\n", fault.display(file))).collect()
+            }
             other => format!("{other}\n"),
         };
         match self {
             Self::Graphs(errors) => Some(errors.iter().map(shown).collect()),
             Self::Step(Error::Graph(error)) => Some(shown(error)),
-            Self::Step(Error::Compile(CompileError::Refused { errors, .. })) => Some(
-                errors.iter().map(|e| format!("{e}\n")).collect(),
-            ),
+            Self::Step(Error::Compile(CompileError::Refused { errors, .. })) => {
+                Some(errors.iter().map(|e| format!("{e}\n")).collect())
+            }
             Self::Step(
-                Error::Compile(CompileError::Tool { log_end, .. }) | Error::Tools(ToolsError::Install { log_end, .. }),
+                Error::Compile(CompileError::Tool { log_end, .. })
+                | Error::Tools(ToolsError::Install { log_end, .. }),
             ) => Some(log_end.clone()),
             _ => None,
         }
@@ -125,20 +125,31 @@ impl Failure {
         let Self::Step(error) = self else { return None };
         Some(match error {
             Error::Tools(e) | Error::Compile(CompileError::Missing(e)) => match e {
-                ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. } => format!("run: {remedy}"),
-                ToolsError::Install { .. } => "`k1-hil setup` goes on where it stopped; `k1-hil doctor` lists what is there".into(),
+                ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. } => {
+                    format!("run: {remedy}")
+                }
+                ToolsError::Install { .. } => {
+                    "`k1-hil setup` goes on where it stopped; `k1-hil doctor` lists what is there".into()
+                }
                 _ => "choose another folder with --cache or K1_HIL_CACHE".into(),
             },
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()
             }
             Error::Deploy(DeployError::NoConnection { .. }) => {
-                "the board connects back to this host: let the firewall accept incoming TCP connections".into()
+                "the board connects back to this host: let the firewall accept incoming TCP connections"
+                    .into()
             }
-            Error::Deploy(DeployError::Password { given: true, .. }) => "HIL_OTA_PASSWORD holds another password than the board's".into(),
-            Error::Deploy(DeployError::Password { given: false, .. }) => "set HIL_OTA_PASSWORD to the board's password".into(),
+            Error::Deploy(DeployError::Password { given: true, .. }) => {
+                "HIL_OTA_PASSWORD holds another password than the board's".into()
+            }
+            Error::Deploy(DeployError::Password { given: false, .. }) => {
+                "set HIL_OTA_PASSWORD to the board's password".into()
+            }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
-            Error::Board(_) => "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into(),
+            Error::Board(_) => {
+                "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into()
+            }
             _ => return None,
         })
     }

@@ -19,10 +19,12 @@ pub(crate) struct Args {
 pub(crate) fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let source = k1_hil::source::generate(&load_graphs(&args.patterns)?)?;
     let Some(folder) = &args.output else {
-        shell.print(&source, || source.files.iter().map(|file| format!("// {}\n{}\n", file.path, file.text)).collect())?;
+        shell.print(&source, || {
+            source.files.iter().map(|file| format!("// {}\n{}\n", file.path, file.text)).collect()
+        })?;
         return Ok(ExitCode::SUCCESS);
     };
-    let written = source.write(folder).map_err(|error| Failure::File(folder.clone(), error))?;
+    let written = source.write(folder)?;
     shell.print(&source, || written.iter().map(|path| format!("{}\n", path.display())).collect())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -31,8 +31,10 @@ use shell::Shell;
 /// Takes pattern graphs, generates and compiles their C++, puts it on a board, measures every frame and judges it.
 #[derive(Parser, Debug)]
 #[command(name = "k1-hil", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 pass, 1 a budget was exceeded or the firmware died, 2 usage, input or \
-                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 a budget was exceeded or the firmware died, 2 usage, input or \
+                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 130 interrupted."
+)]
 struct Cli {
     /// Print one JSON document to standard output instead of text
     #[arg(long, global = true)]
@@ -72,9 +74,7 @@ enum Command {
     /// Install the tools that are missing
     Setup,
     /// Print the completion script of a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 fn main() -> ExitCode {
@@ -128,7 +128,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 /// Ends when the user or the system asks this process to stop.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };

@@ -64,7 +64,11 @@ fn show_bar(bar: &ProgressBar, event: &Event) {
             None => return,
         },
     };
-    let template = if length.is_some() { "{spinner} {msg} [{bar:30}] {pos}/{len}" } else { "{spinner} {msg} ({elapsed})" };
+    let template = if length.is_some() {
+        "{spinner} {msg} [{bar:30}] {pos}/{len}"
+    } else {
+        "{spinner} {msg} ({elapsed})"
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
@@ -83,7 +87,9 @@ fn line(event: &Event) -> Option<String> {
         Event::SetupWaits => "waiting for another set-up of the same tools".to_owned(),
         Event::SetupStep { what } => what.clone(),
         Event::ToolReady { name, version } => format!("{name} {version} is ready"),
-        Event::Generated { patterns, lines } => format!("generated {lines} lines of C++ for {patterns} pattern(s)"),
+        Event::Generated { patterns, lines } => {
+            format!("generated {lines} lines of C++ for {patterns} pattern(s)")
+        }
         Event::CompileCached => "the image is in the cache".to_owned(),
         Event::CompileStarted => "compiling".to_owned(),
         Event::Compiled { flash_bytes, ram_bytes, seconds } => {

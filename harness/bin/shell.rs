@@ -27,10 +27,16 @@ pub(crate) struct Bench {
 
 impl Shell {
     /// Prints `value` as JSON with `--json`, and `text` otherwise.
-    pub(crate) fn print<T: serde::Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn print<T: serde::Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
         let printed = if self.json {
-            serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from).and_then(|()| out.write_all(b"\n"))
+            serde_json::to_writer_pretty(&mut out, value)
+                .map_err(std::io::Error::from)
+                .and_then(|()| out.write_all(b"\n"))
         } else {
             out.write_all(text().as_bytes())
         };
@@ -74,7 +80,7 @@ pub(crate) fn load_graphs(paths: &[impl AsRef<Path>]) -> Result<Vec<Graph>, Fail
         match graph::load(path.as_ref()) {
             Ok(graph) => {
                 for warning in &graph.warnings {
-                    eprintln!("{}", warning.show(&path.as_ref().display().to_string()));
+                    eprintln!("{}", warning.display(&path.as_ref().display().to_string()));
                 }
                 graphs.push(graph);
             }

@@ -123,7 +123,8 @@ pub enum GraphError {
 /// # Errors
 ///
 /// [`GraphError::Unreadable`], or [`GraphError::Invalid`] with every fault of the file.
-pub fn load(path: &Path) -> Result<Graph, GraphError> {
+pub fn load(path: impl AsRef<Path>) -> Result<Graph, GraphError> {
+    let path = path.as_ref();
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, &file),

@@ -92,6 +92,20 @@ pub struct Diagnostic {
     pub node: Option<String>,
 }
 
+/// `FILE:LINE:COLUMN: MESSAGE`, and the node that the line was generated from.
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
+        match (&self.pattern, &self.node) {
+            (Some(pattern), Some(node)) => write!(f, " (node {node} of {pattern})"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why no image came out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -127,7 +141,7 @@ impl CompileError {
 
 fn first(errors: &[Diagnostic]) -> String {
     match errors.first() {
-        Some(e) => format!("{}:{}:{}: {}", e.file, e.line, e.column, e.message),
+        Some(error) => error.to_string(),
         None => "no message".to_owned(),
     }
 }

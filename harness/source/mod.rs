@@ -4,11 +4,13 @@
 //! why [`Source`] names the [`Firmware`] that its files belong to.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha;
 use crate::graph::{Graph, Input, Type};
+use crate::stored::{self, StoredError};
 
 mod cpp;
 mod emit;
@@ -97,6 +99,23 @@ pub fn generate(graphs: &[Graph]) -> Result<Source, GenerateError> {
         patterns: patterns.collect(),
         files,
     })
+}
+
+impl Source {
+    /// Writes the files into `folder`, each whole or not at all, and returns their paths.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError::Unwritable`].
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, StoredError> {
+        let write = |file: &SourceFile| {
+            let path = folder.join(&file.path);
+            stored::write(&path, file.text.as_bytes())
+                .map_err(|source| StoredError::Unwritable { path: path.clone(), source })?;
+            Ok(path)
+        };
+        self.files.iter().map(write).collect()
+    }
 }
 
 fn check(graphs: &[Graph]) -> Result<(), GenerateError> {

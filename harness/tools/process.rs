@@ -322,6 +322,7 @@ fn isolate(command: &mut Command) {
     #[cfg(target_os = "linux")]
     {
         let parent = nix::unistd::getpid();
+        #[expect(unsafe_code, reason = "the only way to ask for a signal at the parent's death")]
         // SAFETY: between fork and exec only async-signal-safe functions may be called. This closure makes two
         // plain system calls (prctl, getppid), allocates nothing and takes no lock.
         unsafe {

@@ -54,6 +54,7 @@ pub struct NodeType {
 ///
 /// An input of numbers or colours may also be given as a constant, in the node's `params` under the port's name;
 /// a connection wins over it.
+#[derive(Clone, Copy, Debug)]
 pub struct Port {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
@@ -74,6 +75,7 @@ pub enum PortDefault {
 }
 
 /// A parameter of a node type.
+#[derive(Clone, Copy, Debug)]
 pub struct Param {
     pub name: &'static str,
     pub aliases: &'static [&'static str],
