@@ -31,11 +31,7 @@ fn all_of(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn pattern(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("patterns").join(format!("{name}.json"))
-}
-
-/// The whole strip in one colour, in a chain of `nodes` additions.
+/// A spectrum that fades through `nodes` + 1 persistent buffers.
 fn chain(folder: &Path, nodes: usize) -> PathBuf {
     let mut list = vec![
         serde_json::json!({"id": "spectrum", "type": "AudioSpectrum"}),
@@ -131,7 +127,8 @@ fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
 
     let output = run(folder.path(), &["run", "bad.json", "--json"]);
     assert_eq!(code(&output), 2);
-    assert_eq!(json(&output)["error"]["faults"][0]["code"], "E1001");
+    let codes: Vec<_> = json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
+    assert!(codes.contains(&"E1001".into()) && codes.contains(&"E1010".into()), "{codes:?}");
 }
 
 #[test]
@@ -323,18 +320,4 @@ fn the_demo_gives_the_same_counts_twice() {
             .collect::<Vec<_>>()
     };
     assert_eq!(frames("first"), frames("second"));
-}
-
-#[test]
-fn six_patterns_are_part_of_the_program_and_of_the_repository() {
-    assert!(
-        pattern("")
-            .parent()
-            .unwrap()
-            .read_dir()
-            .unwrap()
-            .filter(|e| { e.as_ref().unwrap().path().extension().is_some_and(|x| x == "json") })
-            .count()
-            >= 6
-    );
 }
