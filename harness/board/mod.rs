@@ -2,12 +2,18 @@
 //!
 //! Knows nothing of the virtual board, which is reached through its sockets like a real one.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha;
 use crate::error::Blame;
 
 pub mod probe;
+mod client;
+mod http;
+
+pub use client::{PatternSeen, Patterns, RunArmed, RunOrder, Selected};
 
 /// Where a board is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -18,6 +24,16 @@ pub struct Address {
     pub http_port: u16,
     /// UDP; 3232 on a real board.
     pub ota_port: u16,
+}
+
+/// `host:port` of the HTTP server, as in a URL: how errors name a board.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.http_port),
+            false => write!(f, "{}:{}", self.host, self.http_port),
+        }
+    }
 }
 
 /// A board that answered: address, client and identity.
@@ -55,6 +71,21 @@ pub struct ProbeInfo {
     pub run: RunStatus,
     /// Why the boot before this one ended, if it ended in a panic.
     pub panic: Option<Panic>,
+}
+
+/// The audio that the pattern hears.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Stimulus {
+    Silence,
+    Tone,
+    Beat,
+    Noise,
+    /// Bass on the beat, a moving melody and some noise.
+    #[default]
+    Music,
 }
 
 /// What kind of processor counted the ticks.

@@ -1,12 +1,19 @@
 //! Measuring: one run of one pattern, frame by frame.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Address, Board, BoardError, Cpu, Panic};
-use crate::deploy::Deployment;
+use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
 use crate::error::Blame;
-use crate::event::OnEvent;
+use crate::stored::{self, StoredError};
+
+pub mod check;
+mod run;
+
+pub use crate::board::Stimulus;
+pub use run::{SILENCE, capture, capture_within};
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,17 +29,18 @@ pub struct Plan {
     pub stimulus: Stimulus,
 }
 
-/// The audio that the pattern hears.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Stimulus {
-    Silence,
-    Tone,
-    Beat,
-    Noise,
-    /// Bass on the beat, a moving melody and some noise.
-    #[default]
-    Music,
+impl Default for Plan {
+    /// 300 frames after a warm-up of 60, with music of seed 1, of no pattern yet.
+    fn default() -> Self {
+        Self { pattern: String::new(), seed: 1, warmup: 60, frames: 300, stimulus: Stimulus::default() }
+    }
+}
+
+impl Plan {
+    /// The default plan for `pattern`.
+    pub fn of(pattern: impl Into<String>) -> Self {
+        Self { pattern: pattern.into(), ..Self::default() }
+    }
 }
 
 /// The frames of one run.
@@ -55,6 +63,26 @@ pub struct Capture {
     pub pictures: Vec<Picture>,
 }
 
+impl Capture {
+    /// Reads a stored capture.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn load(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "a capture", 1)
+    }
+
+    /// Writes the capture to `path`, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError::Unwritable`].
+    pub fn save(&self, path: &Path) -> Result<(), StoredError> {
+        stored::write_json(path, self)
+    }
+}
+
 /// The board that a capture was made on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BoardSeen {
@@ -69,7 +97,8 @@ pub struct BoardSeen {
 pub struct Frame {
     /// Place in the run, from 0.
     pub index: u32,
-    /// When rendering began, in ns of board time since the first frame of the run began.
+    /// When rendering began, in ns of board time since the first frame of the capture began: the run's first
+    /// frame, or the next one that was not rejected.
     pub start_ns: u64,
     /// Pattern and colour pipeline.
     pub render_ticks: u32,
@@ -148,14 +177,4 @@ impl CaptureError {
             Self::Died { .. } => Blame::Firmware,
         }
     }
-}
-
-/// Runs `plan` on `board`, which must still run what `deployment` proved, and reads its frames.
-///
-/// # Errors
-///
-/// See [`CaptureError`].
-pub async fn capture(deployment: &Deployment, board: &Board, plan: &Plan, on_event: OnEvent<'_>) -> Result<Capture, CaptureError> {
-    let _ = (deployment, board, plan, on_event);
-    unimplemented!()
 }

@@ -9,7 +9,7 @@ mod log;
 mod origin;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::digest::Sha;
 use crate::error::Blame;
 use crate::event::{Event, OnEvent};
 use crate::source::Source;
+use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;
 
 use build::{Outcome, Product};
@@ -51,6 +52,15 @@ pub struct Image {
 impl Image {
     /// The present version of the stored form.
     pub const FORMAT: u32 = 1;
+
+    /// Reads a stored description of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn load(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "the description of an image", Self::FORMAT)
+    }
 }
 
 /// What an image is built for.
@@ -80,6 +90,20 @@ pub struct Diagnostic {
     /// The pattern and node that the line was generated from.
     pub pattern: Option<String>,
     pub node: Option<String>,
+}
+
+/// `FILE:LINE:COLUMN: MESSAGE`, and the node that the line was generated from.
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
+        match (&self.pattern, &self.node) {
+            (Some(pattern), Some(node)) => write!(f, " (node {node} of {pattern})"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why no image came out.
@@ -117,7 +141,7 @@ impl CompileError {
 
 fn first(errors: &[Diagnostic]) -> String {
     match errors.first() {
-        Some(e) => format!("{}:{}:{}: {}", e.file, e.line, e.column, e.message),
+        Some(error) => error.to_string(),
         None => "no message".to_owned(),
     }
 }
@@ -211,10 +235,69 @@ fn failure(
     status: std::process::ExitStatus,
     source: &Source,
 ) -> CompileError {
+    // A compiler reports a full disk as if the source were at fault.
+    if log_end.contains("No space left on device") {
+        let reason = "no space is left on the disk".to_owned();
+        return CompileError::Tool { tool: "PlatformIO".to_owned(), reason, log_end };
+    }
     if log.errors.is_empty() {
         let reason = log.complaint.unwrap_or_else(|| status.to_string());
         return CompileError::Tool { tool: "PlatformIO".to_owned(), reason, log_end };
     }
     let errors = log.errors.into_iter().map(|error| origin::trace(error, source)).collect();
     CompileError::Refused { errors, log_end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::process::Pipe;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    fn failure_of(stderr: &str, status: ExitStatus) -> CompileError {
+        let source = Source {
+            sha256: Sha::of(""),
+            firmware: crate::source::Firmware::Core,
+            patterns: Vec::new(),
+            files: Vec::new(),
+        };
+        let mut log = log::Log::new(std::path::Path::new("/build"));
+        for line in stderr.lines() {
+            log.read(Pipe::Stderr, line);
+        }
+        log.close();
+        failure(log, stderr.to_owned(), status, &source)
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "core/a.cpp:1:2: error: no\n*** [a.o] Error 1",
+        256,
+        "the compiler refused the source: core/a.cpp:1:2: no",
+        Blame::Input
+    )]
+    #[case(
+        "core/a.cpp:1:2: error: unable to write: No space left on device",
+        256,
+        "PlatformIO failed: no space is left on the disk",
+        Blame::Infrastructure
+    )]
+    #[case(
+        "*** [a.o] Error -9\n[FAILED] Took 1 seconds",
+        256,
+        "PlatformIO failed: [a.o] Error -9",
+        Blame::Infrastructure
+    )]
+    #[case("", 9, "PlatformIO failed: signal: 9 (SIGKILL)", Blame::Infrastructure)]
+    fn a_failed_build_has_one_cause(
+        #[case] stderr: &str,
+        #[case] status: i32,
+        #[case] message: &str,
+        #[case] blame: Blame,
+    ) {
+        let error = failure_of(stderr, ExitStatus::from_raw(status));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.blame(), blame);
+    }
 }

@@ -151,6 +151,8 @@ impl Environment {
         let mut command = Command::new(self.python());
         command.args(["-I", "-m", "pip", "--no-input", "--disable-pip-version-check"]);
         command.arg(action).args(["--progress-bar", "off"]);
+        // Some have pip install into their home by default, which it refuses to do here.
+        command.env("PIP_USER", "0");
         command
     }
 

@@ -63,6 +63,21 @@ pub struct Options {
     pub mac: [u8; 6],
 }
 
+impl Options {
+    /// A board on free ports, without a password, whose flash is forgotten.
+    pub fn new(qemu: impl Into<PathBuf>) -> Self {
+        Self {
+            qemu: qemu.into(),
+            http_port: 0,
+            ota_port: 0,
+            ota_password: None,
+            flash: None,
+            // Locally administered, so that it is nobody's.
+            mac: [0x02, 0x4b, 0x31, 0x00, 0x00, 0x01],
+        }
+    }
+}
+
 /// A running virtual board; dropping it ends it, its emulator included.
 #[derive(Debug)]
 pub struct VirtualBoard {

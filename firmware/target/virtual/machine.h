@@ -4,8 +4,10 @@
 
 namespace machine {
 
-inline volatile uint8_t& byte_at(uint32_t address) { return *reinterpret_cast<volatile uint8_t*>(address); }
-inline volatile uint32_t& word_at(uint32_t address) { return *reinterpret_cast<volatile uint32_t*>(address); }
+inline uint8_t read_byte(uint32_t address) { return *reinterpret_cast<volatile uint8_t*>(address); }
+inline uint32_t read_word(uint32_t address) { return *reinterpret_cast<volatile uint32_t*>(address); }
+inline void write_byte(uint32_t address, uint8_t value) { *reinterpret_cast<volatile uint8_t*>(address) = value; }
+inline void write_word(uint32_t address, uint32_t value) { *reinterpret_cast<volatile uint32_t*>(address) = value; }
 
 // Writing `code << 16 | EXIT_FAIL` ends the emulator with that exit code.
 const uint32_t SIFIVE_TEST = 0x00100000u;

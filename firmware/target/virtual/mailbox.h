@@ -4,7 +4,8 @@
 // The mailbox lies at a fixed place in it; harness/vboard/mailbox.rs is its mirror in Rust. All numbers are
 // little endian. A change of layout raises MAILBOX_PROTOCOL; the host refuses an image with another one.
 //
-// Doorbell: the host writes `command`, then raises `command_number`, then sends one byte over the UART. The
+// Doorbell: the host writes `command`, then raises `command_number` (one aligned store; it is never 0), then sends
+// one byte over the UART, and nothing more until the reply. The
 // firmware sleeps (wfi) until a byte comes, does the command to its end without reading any input, writes the
 // status, sets `reply_number = command_number`, and prints the line "@<reply_number>\n". Lines that do not
 // begin with '@' are the board's log. After boot, once the first part is filled in, it prints "@0".

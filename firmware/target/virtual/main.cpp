@@ -165,12 +165,12 @@ void arm_watchdog() {
     using namespace machine;
     uint32_t high, low;
     do {
-        high = word_at(TIMER_NOW + 4);
-        low = word_at(TIMER_NOW);
-    } while (high != word_at(TIMER_NOW + 4));
+        high = read_word(TIMER_NOW + 4);
+        low = read_word(TIMER_NOW);
+    } while (high != read_word(TIMER_NOW + 4));
     const uint64_t limit = (static_cast<uint64_t>(high) << 32 | low) + WATCHDOG_MS * TIMER_TICKS_PER_MS;
-    word_at(TIMER_COMPARE) = static_cast<uint32_t>(limit);
-    word_at(TIMER_COMPARE + 4) = static_cast<uint32_t>(limit >> 32);
+    write_word(TIMER_COMPARE, static_cast<uint32_t>(limit));
+    write_word(TIMER_COMPARE + 4, static_cast<uint32_t>(limit >> 32));
     __asm__ volatile("csrs mie, %0\n\tcsrsi mstatus, 8" ::"r"(TIMER_BIT));
 }
 

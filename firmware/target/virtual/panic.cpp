@@ -31,7 +31,7 @@ void panic(const MailboxPanic& what) {
     uart::write(" pattern ");
     uart::write_decimal(mailbox.panic.pattern);
     uart::write("\n");
-    for (;;) machine::word_at(machine::SIFIVE_TEST) = (PANIC_EXIT_CODE << 16) | machine::EXIT_FAIL;
+    for (;;) machine::write_word(machine::SIFIVE_TEST, (PANIC_EXIT_CODE << 16) | machine::EXIT_FAIL);
 }
 
 // Called by trap_entry on a stack of its own.

@@ -7,16 +7,16 @@ namespace uart {
 void start() {
     using namespace machine;
     // The receive queue stays off: with it the emulator runs a timer in virtual time for every byte.
-    byte_at(UART_INTERRUPT_ENABLE) = UART_INTERRUPT_RECEIVED;
-    word_at(PLIC_PRIORITY) = 1;
-    word_at(PLIC_ENABLE) = 1u << UART_INTERRUPT;
+    write_byte(UART_INTERRUPT_ENABLE, UART_INTERRUPT_RECEIVED);
+    write_word(PLIC_PRIORITY, 1);
+    write_word(PLIC_ENABLE, 1u << UART_INTERRUPT);
 }
 
 void write(const char* text) {
     for (; *text; ++text) {
-        while (!(machine::byte_at(machine::UART_LINE_STATUS) & machine::UART_CAN_SEND)) {
+        while (!(machine::read_byte(machine::UART_LINE_STATUS) & machine::UART_CAN_SEND)) {
         }
-        machine::byte_at(machine::UART_DATA) = static_cast<uint8_t>(*text);
+        machine::write_byte(machine::UART_DATA, static_cast<uint8_t>(*text));
     }
 }
 
@@ -42,11 +42,11 @@ void wait_for_byte() {
     // mstatus.MIE is off: the interrupt wakes the CPU but is not taken. It is enabled here only, so that a byte
     // that comes while a frame is drawn changes nothing.
     __asm__ volatile("csrs mie, %0" ::"r"(EXTERNAL_BIT));
-    while (!(byte_at(UART_LINE_STATUS) & UART_RECEIVED)) __asm__ volatile("wfi");
+    while (!(read_byte(UART_LINE_STATUS) & UART_RECEIVED)) __asm__ volatile("wfi");
     __asm__ volatile("csrc mie, %0" ::"r"(EXTERNAL_BIT));
-    (void)byte_at(UART_DATA);
-    const uint32_t claimed = word_at(PLIC_CLAIM);
-    if (claimed != 0) word_at(PLIC_CLAIM) = claimed;
+    (void)read_byte(UART_DATA);
+    const uint32_t claimed = read_word(PLIC_CLAIM);
+    if (claimed != 0) write_word(PLIC_CLAIM, claimed);
 }
 
 }  // namespace uart

@@ -6,7 +6,9 @@ same source gives the same image, to the byte, on everybody's machine and in eve
 
 import importlib.util
 import os
+import subprocess
 import sys
+import threading
 
 from SCons.Script import Default, DefaultEnvironment
 
@@ -26,6 +28,24 @@ def zig():
 
 
 ZIG_DIR, ZIG = zig()
+output = threading.Lock()
+
+
+def spawn(shell, _escape, _command, arguments, environment):
+    """Runs one command of the build and prints what it said in one piece.
+
+    Several compilers run at once, and each writes its messages in fragments of a few bytes: on a shared pipe they
+    would be woven into each other, and neither a person nor the harness could read them.
+    """
+    ended = subprocess.run([shell, "-c", " ".join(arguments)], env=environment, capture_output=True)
+    with output:
+        for stream, text in ((sys.stdout, ended.stdout), (sys.stderr, ended.stderr)):
+            stream.flush()
+            stream.buffer.write(text)
+            stream.flush()
+    return ended.returncode
+
+
 CPU = ["-mcpu=generic_rv32+m+a+f+c", "-mabi=ilp32f"]
 
 COMMON = [
@@ -68,6 +88,7 @@ env.Replace(
     ZIG='"%s"' % ZIG,
     PROGNAME="firmware",
     PROGSUFFIX=".elf",
+    SPAWN=spawn,
     LDSCRIPT_PATH=os.path.join(TARGET_DIR, "link.ld"),
     SIZECHECKCMD=["$PYTHONEXE", SIZE_SCRIPT, "$BUILD_DIR/${PROGNAME}.elf", "$BUILD_DIR/${PROGNAME}.bin"],
     SIZEPROGREGEXP=r"^image\s+(\d+)$",

@@ -1,0 +1,194 @@
+//! The REST surface of a board as methods: K1's own routes, and the probe's under `/api/hil/`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::http::{self, Patience, Request};
+use super::probe::{Frames, Pictures};
+use super::{Address, Board, BoardError, ProbeInfo, Stimulus};
+
+/// Version of the probe's protocol that this client speaks.
+const PROBE: u32 = 1;
+
+/// `GET /api/patterns`: the patterns of the running image.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Patterns {
+    pub patterns: Vec<PatternSeen>,
+    /// Index of the pattern that is drawn.
+    pub current_pattern: u32,
+}
+
+/// One pattern as the board names it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PatternSeen {
+    pub index: u32,
+    pub id: String,
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    pub audio_reactive: bool,
+}
+
+/// Answer of `POST /api/select`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Selected {
+    /// Index of the pattern that is drawn now.
+    pub current_pattern: u32,
+    pub id: String,
+    pub name: String,
+}
+
+/// What a measured run does: `POST /api/hil/run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunOrder<'a> {
+    /// Pattern id.
+    pub pattern: &'a str,
+    /// Of the stimulus.
+    pub seed: u32,
+    /// Frames drawn before the recorded ones.
+    pub warmup: u32,
+    /// Frames recorded.
+    pub frames: u32,
+    pub stimulus: Stimulus,
+}
+
+/// Answer of `POST /api/hil/run`: the run is armed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct RunArmed {
+    pub run_id: u32,
+    pub boot_id: u32,
+}
+
+#[derive(Deserialize)]
+struct DeviceInfo {
+    mac: String,
+}
+
+impl Board {
+    /// Makes sure that a board with a probe answers at `address`, and asks for its identity.
+    ///
+    /// # Errors
+    ///
+    /// [`BoardError::Unreachable`], also if the board is silent for 5 s; [`BoardError::NoProbe`] if it answers
+    /// but cannot measure.
+    pub async fn connect(address: &Address) -> Result<Self, BoardError> {
+        let mut board =
+            Self { address: address.clone(), mac: String::new(), model: String::new(), http: http::client() };
+        // Firmware without a probe says so at the first request, before the board's rate limit is touched.
+        board.model = board.info().await?.model;
+        board.mac = board.json::<DeviceInfo>(&Request::get("/api/device/info")).await?.mac;
+        Ok(board)
+    }
+
+    /// What the probe says of the running firmware.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn info(&self) -> Result<ProbeInfo, BoardError> {
+        self.info_within(Patience::USUAL).await
+    }
+
+    /// As [`Self::info`], for a board that may be restarting: one attempt, at most 2 s.
+    pub(crate) async fn info_if_up(&self) -> Result<ProbeInfo, BoardError> {
+        self.info_within(Patience::ONE_LOOK).await
+    }
+
+    /// The patterns of the running image. Boards answer this once a second only.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn patterns(&self) -> Result<Patterns, BoardError> {
+        self.json(&Request::get("/api/patterns")).await
+    }
+
+    /// Draws the pattern `id` from the next frame on.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; an unknown pattern is refused with status 404.
+    pub async fn select(&self, id: &str) -> Result<Selected, BoardError> {
+        self.json(&Request::set("/api/select", &serde_json::json!({ "id": id }))).await
+    }
+
+    /// The pattern parameters, by the firmware's names for them: `brightness`, `speed`, `palette_id` …
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn params(&self) -> Result<serde_json::Map<String, Value>, BoardError> {
+        self.json(&Request::get("/api/params")).await
+    }
+
+    /// Changes some parameters and returns all of them. The firmware cuts values to their range and ignores
+    /// names it does not know, so what counts is the answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn set_params(
+        &self,
+        changes: &serde_json::Map<String, Value>,
+    ) -> Result<serde_json::Map<String, Value>, BoardError> {
+        self.json(&Request::set("/api/params", changes)).await
+    }
+
+    /// Arms a measured run, which replaces the one before.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; an unknown pattern is refused with status 404. If the link broke after the order was
+    /// sent, the run may have begun all the same.
+    pub async fn run(&self, order: &RunOrder<'_>) -> Result<RunArmed, BoardError> {
+        self.json(&Request::begin("/api/hil/run", order)).await
+    }
+
+    /// At most `max` records with a sequence number of `since` or more, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn frames(&self, since: u32, max: u32) -> Result<Frames, BoardError> {
+        let request = Request::get(format!("/api/hil/frames?since={since}&max={max}"));
+        Frames::decode(&self.bytes(&request).await?).map_err(|e| request.malformed(&self.address, e))
+    }
+
+    /// The pictures of the frames `since`, `since + every`, `since + 2 every` …, at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`].
+    pub async fn pictures(&self, since: u32, max: u32, every: u32) -> Result<Pictures, BoardError> {
+        let request = Request::get(format!("/api/hil/leds?since={since}&max={max}&every={every}"));
+        Pictures::decode(&self.bytes(&request).await?).map_err(|e| request.malformed(&self.address, e))
+    }
+
+    async fn info_within(&self, patience: Patience) -> Result<ProbeInfo, BoardError> {
+        let no_probe =
+            |found: String| BoardError::NoProbe { board: self.address.to_string(), expected: PROBE, found };
+        let request = Request::get("/api/hil/info");
+        let body = match http::ask(&self.http, &self.address, &request, patience).await {
+            // Firmware without the probe knows no such route.
+            Err(BoardError::Refused { status: 404, .. }) => return Err(no_probe("none".to_owned())),
+            other => other?,
+        };
+        let malformed = |e: serde_json::Error| request.malformed(&self.address, e);
+        // The version first: another one may have another structure.
+        let value: Value = serde_json::from_slice(&body).map_err(malformed)?;
+        match value.get("probe") {
+            Some(version) if version.as_u64() == Some(PROBE.into()) => {}
+            Some(version) => return Err(no_probe(version.to_string())),
+            None => return Err(no_probe("none".to_owned())),
+        }
+        serde_json::from_value(value).map_err(malformed)
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, BoardError> {
+        serde_json::from_slice(&self.bytes(request).await?).map_err(|e| request.malformed(&self.address, e))
+    }
+
+    async fn bytes(&self, request: &Request) -> Result<Vec<u8>, BoardError> {
+        http::ask(&self.http, &self.address, request, Patience::USUAL).await
+    }
+}
