@@ -1,7 +1,10 @@
 //! One error per step, and whose concern it is.
 
+use serde::{Deserialize, Serialize};
+
 /// Who can do something about an error. The exit code, a retry and the advice all follow from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Blame {
     /// The input is wrong: a graph, a source, an argument. The same step again fails again.
     Input,
@@ -19,6 +22,8 @@ pub enum Blame {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    #[error(transparent)]
+    Stored(#[from] crate::stored::StoredError),
     #[error(transparent)]
     Tools(#[from] crate::tools::ToolsError),
     #[error(transparent)]
@@ -45,6 +50,7 @@ impl Error {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
+            Self::Stored(e) => e.blame(),
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
             Self::Compile(e) => e.blame(),
@@ -53,7 +59,7 @@ impl Error {
             Self::Deploy(e) => e.blame(),
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
-            Self::Report(_) => Blame::Configuration,
+            Self::Report(e) => e.blame(),
         }
     }
 }

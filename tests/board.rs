@@ -31,14 +31,14 @@ fn order() -> RunOrder<'static> {
 #[tokio::test]
 async fn a_board_is_known_by_its_mac() {
     let stand_in = StandIn::start(healthy).await;
-    let board = Board::connect(stand_in.address.clone()).await.unwrap();
+    let board = Board::connect(&stand_in.address).await.unwrap();
     assert_eq!((board.mac.as_str(), board.model.as_str()), ("A0:B7:65:12:34:56", "k1-virtual"));
 }
 
 #[tokio::test]
 async fn every_route_works_over_connections_that_close() {
     let stand_in = StandIn::start(healthy).await;
-    let board = Board::connect(stand_in.address.clone()).await.unwrap();
+    let board = Board::connect(&stand_in.address).await.unwrap();
     assert_eq!(board.select("ember").await.unwrap().current_pattern, 4);
     assert_eq!(board.patterns().await.unwrap().patterns[0].description, "é");
     let change = json!({ "brightness": 2 }).as_object().unwrap().clone();
@@ -68,7 +68,7 @@ async fn a_rate_limit_is_waited_for() {
     })
     .await;
     let start = Instant::now();
-    Board::connect(stand_in.address.clone()).await.unwrap();
+    Board::connect(&stand_in.address).await.unwrap();
     assert_eq!(stand_in.count("GET /api/device/info"), 3);
     assert!(start.elapsed() >= Duration::from_millis(80), "{:?}", start.elapsed());
 }
@@ -84,7 +84,7 @@ async fn a_broken_connection_is_tried_again() {
         }
     })
     .await;
-    Board::connect(stand_in.address.clone()).await.unwrap();
+    Board::connect(&stand_in.address).await.unwrap();
     assert_eq!(stand_in.count("GET /api/hil/info"), 4);
 }
 
@@ -95,7 +95,7 @@ async fn a_run_that_may_have_begun_is_not_begun_again() {
         _ => healthy(asked),
     })
     .await;
-    let board = Board::connect(stand_in.address.clone()).await.unwrap();
+    let board = Board::connect(&stand_in.address).await.unwrap();
     let error = board.run(&order()).await.unwrap_err();
     assert!(matches!(error, BoardError::Unreachable { .. }), "{error}");
     assert_eq!(stand_in.count("POST /api/hil/run"), 1);
@@ -114,7 +114,7 @@ async fn what_the_board_says_against_a_request_is_kept() {
         _ => healthy(asked),
     })
     .await;
-    let board = Board::connect(stand_in.address.clone()).await.unwrap();
+    let board = Board::connect(&stand_in.address).await.unwrap();
     let message = board.select("embre").await.unwrap_err().to_string();
     insta::assert_snapshot!(
         message.replace(&stand_in.address.to_string(), "192.168.1.104:80"),
@@ -127,7 +127,7 @@ async fn firmware_without_the_probe_is_told_from_one_with_another() {
     let stock = StandIn::start(|_| Reply::Error(404, "", r#"{"error":"Not found"}"#)).await;
     let newer = StandIn::start(|_| Reply::Json(json!({ "probe": 2 }))).await;
     for (stand_in, expected) in [(&stock, "none"), (&newer, "2")] {
-        match Board::connect(stand_in.address.clone()).await.unwrap_err() {
+        match Board::connect(&stand_in.address).await.unwrap_err() {
             BoardError::NoProbe { found, expected: 1, .. } => assert_eq!(found, expected),
             other => panic!("{other}"),
         }
@@ -137,7 +137,7 @@ async fn firmware_without_the_probe_is_told_from_one_with_another() {
 #[tokio::test]
 async fn a_board_that_is_not_there_is_unreachable() {
     let address = Address { host: "127.0.0.1".to_owned(), http_port: 1, ota_port: 1 };
-    let error = Board::connect(address).await.unwrap_err().to_string();
+    let error = Board::connect(&address).await.unwrap_err().to_string();
     assert!(error.starts_with("no answer from the board at 127.0.0.1:1: Connection refused"), "{error}");
 }
 
@@ -160,7 +160,7 @@ async fn frames_are_decoded_and_nonsense_is_named() {
         _ => healthy(asked),
     })
     .await;
-    let board = Board::connect(stand_in.address.clone()).await.unwrap();
+    let board = Board::connect(&stand_in.address).await.unwrap();
     assert_eq!(board.frames(3, 9).await.unwrap(), frames);
     let error = board.frames(4, 9).await.unwrap_err();
     assert!(

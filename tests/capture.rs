@@ -158,7 +158,7 @@ impl Bench {
         let firmware = Arc::new(Mutex::new(Firmware::new()));
         let own = firmware.clone();
         let stand_in = StandIn::start(move |asked| own.lock().unwrap().answer(asked, &mut poll)).await;
-        let board = Board::connect(stand_in.address.clone()).await.unwrap();
+        let board = Board::connect(&stand_in.address).await.unwrap();
         let deployment = confirm(&image(), &board).await.unwrap();
         Self { board, deployment, firmware, stand_in }
     }

@@ -76,7 +76,7 @@ impl Bench {
         let receiver = Receiver::bind().await;
         let mut address = stand_in.address.clone();
         address.ota_port = receiver.port();
-        let board = Board::connect(address).await.unwrap();
+        let board = Board::connect(&address).await.unwrap();
         Self { image, _folder: folder, _stand_in: stand_in, board, receiver, running }
     }
 

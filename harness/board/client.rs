@@ -71,8 +71,9 @@ impl Board {
     ///
     /// [`BoardError::Unreachable`], also if the board is silent for 5 s; [`BoardError::NoProbe`] if it answers
     /// but cannot measure.
-    pub async fn connect(address: Address) -> Result<Self, BoardError> {
-        let mut board = Self { address, mac: String::new(), model: String::new(), http: http::client() };
+    pub async fn connect(address: &Address) -> Result<Self, BoardError> {
+        let mut board =
+            Self { address: address.clone(), mac: String::new(), model: String::new(), http: http::client() };
         // Firmware without a probe says so at the first request, before the board's rate limit is touched.
         board.model = board.info().await?.model;
         board.mac = board.json::<DeviceInfo>(&Request::get("/api/device/info")).await?.mac;

@@ -1,10 +1,13 @@
 //! Measuring: one run of one pattern, frame by frame.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
 use crate::error::Blame;
+use crate::stored::{self, StoredError};
 
 pub mod check;
 mod run;
@@ -26,6 +29,20 @@ pub struct Plan {
     pub stimulus: Stimulus,
 }
 
+impl Default for Plan {
+    /// 300 frames after a warm-up of 60, with music of seed 1, of no pattern yet.
+    fn default() -> Self {
+        Self { pattern: String::new(), seed: 1, warmup: 60, frames: 300, stimulus: Stimulus::default() }
+    }
+}
+
+impl Plan {
+    /// The default plan for `pattern`.
+    pub fn of(pattern: impl Into<String>) -> Self {
+        Self { pattern: pattern.into(), ..Self::default() }
+    }
+}
+
 /// The frames of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Capture {
@@ -44,6 +61,26 @@ pub struct Capture {
     pub rejected: Vec<Rejected>,
     /// Quantised pictures of some of the frames.
     pub pictures: Vec<Picture>,
+}
+
+impl Capture {
+    /// Reads a stored capture.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn load(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "a capture", 1)
+    }
+
+    /// Writes the capture to `path`, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError::Unwritable`].
+    pub fn save(&self, path: &Path) -> Result<(), StoredError> {
+        stored::write_json(path, self)
+    }
 }
 
 /// The board that a capture was made on.

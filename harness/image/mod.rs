@@ -1,15 +1,28 @@
 //! Compiling a source into firmware with PlatformIO, its log, sizes, and the build cache.
+//!
+//! Not for: installing the tools ([`crate::tools::setup`]), judging sizes and warnings ([`crate::verdict`]).
+
+mod build;
+mod cache;
+mod firmware;
+mod log;
+mod origin;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha;
 use crate::error::Blame;
-use crate::event::OnEvent;
+use crate::event::{Event, OnEvent};
 use crate::source::Source;
+use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;
+
+use build::{Outcome, Product};
+use cache::Entry;
 
 /// Built firmware.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -34,6 +47,20 @@ pub struct Image {
     pub patterns: Vec<String>,
     /// Versions of the tools that built it: `platformio`, `ziglang`, `esptool` …
     pub tools: BTreeMap<String, String>,
+}
+
+impl Image {
+    /// The present version of the stored form.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads a stored description of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn load(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "the description of an image", Self::FORMAT)
+    }
 }
 
 /// What an image is built for.
@@ -65,6 +92,20 @@ pub struct Diagnostic {
     pub node: Option<String>,
 }
 
+/// `FILE:LINE:COLUMN: MESSAGE`, and the node that the line was generated from.
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
+        match (&self.pattern, &self.node) {
+            (Some(pattern), Some(node)) => write!(f, " (node {node} of {pattern})"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why no image came out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +113,9 @@ pub enum CompileError {
     /// The compiler or linker refused the source.
     #[error("the compiler refused the source: {}", first(errors))]
     Refused { errors: Vec<Diagnostic>, log_end: String },
+    /// A file of the source has a name that is not one, or two have the same.
+    #[error("the source names a file {name:?}, which cannot be laid out")]
+    FileName { name: String },
     /// The build tool did not start, was killed, or failed for a reason of its own.
     #[error("{tool} failed: {reason}")]
     Tool { tool: String, reason: String, log_end: String },
@@ -79,7 +123,7 @@ pub enum CompileError {
     #[error(transparent)]
     Missing(#[from] crate::tools::ToolsError),
     /// A file or folder of the build cache could not be read or written.
-    #[error("cannot write the build cache at {path}")]
+    #[error("cannot use the build cache at {path}")]
     Cache { path: PathBuf, source: std::io::Error },
 }
 
@@ -87,7 +131,7 @@ impl CompileError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. } => Blame::Input,
+            Self::Refused { .. } | Self::FileName { .. } => Blame::Input,
             Self::Tool { .. } => Blame::Infrastructure,
             Self::Missing(e) => e.blame(),
             Self::Cache { .. } => Blame::Configuration,
@@ -97,12 +141,17 @@ impl CompileError {
 
 fn first(errors: &[Diagnostic]) -> String {
     match errors.first() {
-        Some(e) => format!("{}:{}:{}: {}", e.file, e.line, e.column, e.message),
+        Some(error) => error.to_string(),
         None => "no message".to_owned(),
     }
 }
 
-/// Compiles `source` for `target`, or takes the image from the build cache.
+/// Compiles `source` for `target`, or takes the image from the build cache of `toolbox`.
+///
+/// An image is found again by the content of its source, the firmware tree and the versions of the tools; then no
+/// tool is started, and none needs to be installed. Any number of compiles may run at once: of two that need the
+/// same image one builds it and the other waits. If the future is dropped, every process of the build is ended and
+/// its folder removed before the drop returns.
 ///
 /// # Errors
 ///
@@ -113,6 +162,142 @@ pub async fn compile(
     toolbox: &Toolbox,
     on_event: OnEvent<'_>,
 ) -> Result<Image, CompileError> {
-    let _ = (source, target, toolbox, on_event);
-    unimplemented!()
+    let begun = Instant::now();
+    check_file_names(source)?;
+    let cache = |path: &std::path::Path| {
+        let path = path.to_owned();
+        move |source| CompileError::Cache { path, source }
+    };
+    let entry = Entry::of(toolbox.cache(), source, target).map_err(cache(toolbox.cache()))?;
+    if let Some(image) = entry.read() {
+        on_event(&Event::CompileCached);
+        return Ok(image);
+    }
+    let python = toolbox.python()?;
+    let _held = entry.lock().await.map_err(cache(entry.folder()))?;
+    if let Some(image) = entry.read() {
+        on_event(&Event::CompileCached);
+        return Ok(image); // the build that was waited for made it
+    }
+    on_event(&Event::CompileStarted);
+    let product = match build::build(source, target, toolbox, &python, on_event).await? {
+        Outcome::Built(product) => product,
+        Outcome::Failed { log, log_end, status } => return Err(failure(log, log_end, status, source)),
+    };
+    let image = image_of(&product, source, target)?;
+    let image = entry.store(image, &product.bin, &product.elf).map_err(cache(entry.folder()))?;
+    on_event(&Event::Compiled {
+        flash_bytes: image.flash.used,
+        ram_bytes: image.ram.used,
+        seconds: begun.elapsed().as_secs_f64(),
+    });
+    Ok(image)
+}
+
+/// The source may come from a file: its names become paths, and arguments of a compiler.
+fn check_file_names(source: &Source) -> Result<(), CompileError> {
+    let mut names = std::collections::BTreeSet::new();
+    match source.files.iter().find(|file| !build::is_file_name(&file.path) || !names.insert(&file.path)) {
+        Some(file) => Err(CompileError::FileName { name: file.path.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn image_of(product: &Product, source: &Source, target: Target) -> Result<Image, CompileError> {
+    let log = &product.log;
+    let (Some(flash), Some(ram)) = (log.flash, log.ram) else {
+        return Err(CompileError::Tool {
+            tool: "PlatformIO".to_owned(),
+            reason: "it did not say how large the image is".to_owned(),
+            log_end: String::new(),
+        });
+    };
+    Ok(Image {
+        format: Image::FORMAT,
+        target,
+        bin: PathBuf::new(), // known once it is stored
+        elf: PathBuf::new(),
+        sha256: Sha::of(&product.bin),
+        elf_sha256: Sha::of(&product.elf),
+        source_sha256: source.sha256,
+        flash,
+        ram,
+        warnings: log.warnings.iter().map(|warning| origin::trace(warning.clone(), source)).collect(),
+        patterns: source.patterns.iter().map(|pattern| pattern.id.clone()).collect(),
+        tools: cache::tools(),
+    })
+}
+
+/// With an error of the compiler or linker the source is to blame, without one the tool.
+fn failure(
+    log: log::Log,
+    log_end: String,
+    status: std::process::ExitStatus,
+    source: &Source,
+) -> CompileError {
+    // A compiler reports a full disk as if the source were at fault.
+    if log_end.contains("No space left on device") {
+        let reason = "no space is left on the disk".to_owned();
+        return CompileError::Tool { tool: "PlatformIO".to_owned(), reason, log_end };
+    }
+    if log.errors.is_empty() {
+        let reason = log.complaint.unwrap_or_else(|| status.to_string());
+        return CompileError::Tool { tool: "PlatformIO".to_owned(), reason, log_end };
+    }
+    let errors = log.errors.into_iter().map(|error| origin::trace(error, source)).collect();
+    CompileError::Refused { errors, log_end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::process::Pipe;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    fn failure_of(stderr: &str, status: ExitStatus) -> CompileError {
+        let source = Source {
+            sha256: Sha::of(""),
+            firmware: crate::source::Firmware::Core,
+            patterns: Vec::new(),
+            files: Vec::new(),
+        };
+        let mut log = log::Log::new(std::path::Path::new("/build"));
+        for line in stderr.lines() {
+            log.read(Pipe::Stderr, line);
+        }
+        log.close();
+        failure(log, stderr.to_owned(), status, &source)
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "core/a.cpp:1:2: error: no\n*** [a.o] Error 1",
+        256,
+        "the compiler refused the source: core/a.cpp:1:2: no",
+        Blame::Input
+    )]
+    #[case(
+        "core/a.cpp:1:2: error: unable to write: No space left on device",
+        256,
+        "PlatformIO failed: no space is left on the disk",
+        Blame::Infrastructure
+    )]
+    #[case(
+        "*** [a.o] Error -9\n[FAILED] Took 1 seconds",
+        256,
+        "PlatformIO failed: [a.o] Error -9",
+        Blame::Infrastructure
+    )]
+    #[case("", 9, "PlatformIO failed: signal: 9 (SIGKILL)", Blame::Infrastructure)]
+    fn a_failed_build_has_one_cause(
+        #[case] stderr: &str,
+        #[case] status: i32,
+        #[case] message: &str,
+        #[case] blame: Blame,
+    ) {
+        let error = failure_of(stderr, ExitStatus::from_raw(status));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.blame(), blame);
+    }
 }

@@ -1,11 +1,244 @@
-//! All that a session found, in every format.
+//! All that a session found: a value, and the files made of it.
+//!
+//! `result.json` is for programs and has a schema ([`schema`], checked in at `docs/result.schema.json`),
+//! `captures/<pattern>.json` are the frames themselves, `report.html` is for people and needs nothing but itself,
+//! and [`table`] is for a terminal.
 
-/// Why a report was not written.
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::{BoardSeen, Capture, Plan};
+use crate::digest::Sha;
+use crate::error::{Blame, Error};
+use crate::image::Image;
+use crate::stored::{self, StoredError};
+use crate::verdict::{Outcome, Verdict};
+
+mod filmstrip;
+mod page;
+mod plot;
+mod table;
+
+pub use table::table;
+
+/// All that a session found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Report {
+    /// Version of this structure's stored form; 1.
+    pub format: u32,
+    pub run_id: String,
+    /// RFC 3339.
+    pub started: String,
+    /// Version of this program.
+    pub harness: String,
+    /// The worst of all results and faults.
+    pub outcome: Outcome,
+    /// Absent if it did not come to an image.
+    pub image: Option<Image>,
+    /// Absent if it did not come to a measurement.
+    pub board: Option<BoardSeen>,
+    pub results: Vec<PatternResult>,
+    pub faults: Vec<Fault>,
+}
+
+/// What was found of one pattern.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PatternResult {
+    pub pattern: String,
+    pub plan: Plan,
+    /// SHA-256 of the ELF that ran.
+    pub elf_sha256: Sha,
+    pub boot_id: u32,
+    pub run_id: u32,
+    /// Frames that could not be used.
+    pub rejected: u32,
+    pub verdict: Verdict,
+}
+
+/// A pattern, or the whole session, that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Fault {
+    /// Absent if the fault is not of one pattern.
+    pub pattern: Option<String>,
+    /// The error and its causes, outermost first.
+    pub errors: Vec<String>,
+    pub blame: Blame,
+}
+
+/// The files of a written report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    pub result: PathBuf,
+    pub html: PathBuf,
+    /// In the order of the results.
+    pub captures: Vec<PathBuf>,
+}
+
+/// Why a report was not written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    #[error("cannot write the report to {path}")]
-    Unwritable { path: std::path::PathBuf, source: std::io::Error },
-    #[error("{path} is not a result of this program: {reason}")]
-    Malformed { path: std::path::PathBuf, reason: String },
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// A pattern id that is no file name, or the same one twice.
+    #[error("the frames of pattern {pattern:?} cannot be stored under its name: {reason}")]
+    Name { pattern: String, reason: &'static str },
+    /// Each result stands on frames.
+    #[error("the frames of run {run_id} of pattern {pattern} were not given")]
+    NoCapture { pattern: String, run_id: u32 },
+    /// The page's template and its data do not fit.
+    #[error("cannot draw the report page: {reason}")]
+    Page { reason: String },
+}
+
+impl ReportError {
+    /// Whose concern this error is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Stored(e) => e.blame(),
+            Self::Name { .. } => Blame::Input,
+            Self::NoCapture { .. } | Self::Page { .. } => Blame::Bug,
+        }
+    }
+}
+
+impl Report {
+    /// Puts together what a session found; `started` is RFC 3339. The outcome is the worst of all: INVALID if
+    /// there is neither result nor fault.
+    pub fn new(
+        run_id: impl Into<String>,
+        started: impl Into<String>,
+        image: Option<Image>,
+        board: Option<BoardSeen>,
+        results: Vec<PatternResult>,
+        faults: Vec<Fault>,
+    ) -> Self {
+        let outcomes = results.iter().map(|result| result.verdict.outcome);
+        Self {
+            format: 1,
+            run_id: run_id.into(),
+            started: started.into(),
+            harness: env!("CARGO_PKG_VERSION").to_owned(),
+            outcome: Outcome::worst(outcomes.chain(faults.iter().map(Fault::outcome))),
+            image,
+            board,
+            results,
+            faults,
+        }
+    }
+
+    /// Writes `captures/<pattern>.json`, `report.html` and, last, `result.json` into `dir`, each whole or not at
+    /// all. While `result.json` is there, it is that of the other files. `captures` are those that the results
+    /// were judged from, in any order.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReportError`]; `dir` then has no `result.json`.
+    pub fn write(&self, captures: &[Capture], dir: &Path) -> Result<Written, ReportError> {
+        let captures = self.captures_of_results(captures)?;
+        let html = page::html(self, &captures)?;
+        let written = Written {
+            result: dir.join("result.json"),
+            html: dir.join("report.html"),
+            captures: self
+                .results
+                .iter()
+                .map(|r| dir.join("captures").join(format!("{}.json", r.pattern)))
+                .collect(),
+        };
+        forget(&written.result)?;
+        for (path, capture) in written.captures.iter().zip(&captures) {
+            capture.save(path)?;
+        }
+        stored::write(&written.html, html.as_bytes())
+            .map_err(|source| StoredError::Unwritable { path: written.html.clone(), source })?;
+        stored::write_json(&written.result, self)?;
+        Ok(written)
+    }
+
+    /// Reads a `result.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`].
+    pub fn read(path: &Path) -> Result<Self, StoredError> {
+        stored::read(path, "a result of this program", 1)
+    }
+
+    /// The capture of each result, once the results' names are found fit to be file names.
+    fn captures_of_results<'a>(&self, captures: &'a [Capture]) -> Result<Vec<&'a Capture>, ReportError> {
+        let mut names = BTreeSet::new();
+        for PatternResult { pattern, .. } in &self.results {
+            if !stored::is_name(pattern) {
+                return Err(ReportError::Name { pattern: pattern.clone(), reason: "it is no file name" });
+            }
+            // File systems that do not tell `Tide` from `tide` would lose one of the two.
+            if !names.insert(pattern.to_ascii_lowercase()) {
+                return Err(ReportError::Name { pattern: pattern.clone(), reason: "it was measured twice" });
+            }
+        }
+        let find = |r: &PatternResult| {
+            let found =
+                captures.iter().find(|c| c.plan == r.plan && c.boot_id == r.boot_id && c.run_id == r.run_id);
+            found.ok_or_else(|| ReportError::NoCapture { pattern: r.pattern.clone(), run_id: r.run_id })
+        };
+        self.results.iter().map(find).collect()
+    }
+}
+
+impl PatternResult {
+    /// What `capture` was judged to be.
+    pub fn new(capture: &Capture, verdict: Verdict) -> Self {
+        Self {
+            pattern: capture.plan.pattern.clone(),
+            plan: capture.plan.clone(),
+            elf_sha256: capture.elf_sha256,
+            boot_id: capture.boot_id,
+            run_id: capture.run_id,
+            rejected: capture.rejected.len() as u32,
+            verdict,
+        }
+    }
+}
+
+impl Fault {
+    /// `error`, which kept `pattern` (or everything, if `None`) from being measured.
+    pub fn new(pattern: Option<&str>, error: &Error) -> Self {
+        let mut errors = vec![error.to_string()];
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            errors.push(error.to_string());
+            cause = error.source();
+        }
+        Self { pattern: pattern.map(str::to_owned), errors, blame: error.blame() }
+    }
+
+    /// FAILED if the firmware is to blame, which hung or crashed, else INVALID: nothing was measured.
+    pub fn outcome(&self) -> Outcome {
+        match self.blame {
+            Blame::Firmware => Outcome::Failed,
+            _ => Outcome::Invalid,
+        }
+    }
+
+    /// `tide`, or `the session`.
+    pub(crate) fn subject(&self) -> &str {
+        self.pattern.as_deref().unwrap_or("the session")
+    }
+}
+
+/// The JSON Schema of `result.json`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
+fn forget(path: &Path) -> Result<(), StoredError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoredError::Unwritable { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }

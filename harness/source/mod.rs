@@ -3,10 +3,22 @@
 //! Today it is generated from graphs ([`generate`]); a firmware checkout is the second kind to come, which is
 //! why [`Source`] names the [`Firmware`] that its files belong to.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha;
-use crate::graph::Graph;
+use crate::graph::{Graph, Input, Type};
+use crate::stored::{self, StoredError};
+
+mod cpp;
+mod emit;
+mod plan;
+mod registry;
+
+/// The firmware counts its patterns in 8 bits.
+const MOST_PATTERNS: usize = 255;
 
 /// C++ sources of one or many patterns, ready to be compiled into one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +50,8 @@ pub struct Pattern {
 /// One C++ file, and which node each of its lines stems from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// Relative to the firmware's `generated/` folder.
+    /// Relative to the firmware's `generated/` folder. Files include `graph_runtime.h` and `pattern_abi.h`
+    /// (`firmware/core`) and each other by their bare names.
     pub path: String,
     pub text: String,
     /// The pattern drawn by this file, if it is one pattern's.
@@ -65,6 +78,79 @@ pub enum GenerateError {
 ///
 /// See [`GenerateError`].
 pub fn generate(graphs: &[Graph]) -> Result<Source, GenerateError> {
-    let _ = graphs;
-    unimplemented!()
+    check(graphs)?;
+    let mut files: Vec<SourceFile> = graphs
+        .iter()
+        .map(|graph| {
+            let (text, nodes) = emit::header(graph);
+            SourceFile { path: format!("{}.hpp", graph.name), text, pattern: Some(graph.name.clone()), nodes }
+        })
+        .collect();
+    let text = registry::registry(graphs);
+    files.push(SourceFile { path: "registry.cpp".to_owned(), text, pattern: None, nodes: Vec::new() });
+    let patterns = graphs.iter().map(|graph| Pattern {
+        id: graph.name.clone(),
+        title: graph.title.clone(),
+        audio_reactive: is_audio_reactive(graph),
+    });
+    Ok(Source {
+        sha256: hash(Firmware::Core, &files),
+        firmware: Firmware::Core,
+        patterns: patterns.collect(),
+        files,
+    })
+}
+
+impl Source {
+    /// Writes the files into `folder`, each whole or not at all, and returns their paths.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError::Unwritable`].
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, StoredError> {
+        let write = |file: &SourceFile| {
+            let path = folder.join(&file.path);
+            stored::write(&path, file.text.as_bytes())
+                .map_err(|source| StoredError::Unwritable { path: path.clone(), source })?;
+            Ok(path)
+        };
+        self.files.iter().map(write).collect()
+    }
+}
+
+fn check(graphs: &[Graph]) -> Result<(), GenerateError> {
+    if graphs.is_empty() {
+        return Err(GenerateError::Nothing);
+    }
+    if graphs.len() > MOST_PATTERNS {
+        return Err(GenerateError::TooMany { count: graphs.len(), limit: MOST_PATTERNS });
+    }
+    let mut names = HashSet::new();
+    match graphs.iter().find(|graph| !names.insert(&graph.name)) {
+        Some(graph) => Err(GenerateError::Duplicate { name: graph.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether anything that is drawn depends on sound.
+fn is_audio_reactive(graph: &Graph) -> bool {
+    let mut drawn = vec![false; graph.nodes.len()];
+    // Backwards, each node comes before its sources.
+    graph.nodes.iter().enumerate().rev().any(|(index, node)| {
+        let drawn_here = drawn[index] || node.kind.is_terminal();
+        for input in node.inputs.iter().filter(|_| drawn_here) {
+            if let Input::Node(source) = input {
+                drawn[*source] = true;
+            }
+        }
+        drawn_here && matches!(node.output, Some(Type::AudioEnvelope | Type::AudioSpectrum))
+    })
+}
+
+fn hash(firmware: Firmware, files: &[SourceFile]) -> Sha {
+    let kind = match firmware {
+        Firmware::Core => "core",
+    };
+    let parts = files.iter().flat_map(|file| [file.path.as_bytes(), file.text.as_bytes()]);
+    Sha::of_parts(std::iter::once(kind.as_bytes()).chain(parts))
 }

@@ -1,7 +1,49 @@
 //! The virtual board: a server that stands in for a board, with an emulated CPU that runs the deployed image.
+//!
+//! It is reached like a real board, by HTTP and over-the-air updates, on the loopback interface. The one thing that
+//! it has beside its sockets is what a hand does at a real board: the reset button, and a look at its log.
+//!
+//! Its time is virtual: frame times are instruction counts and do not depend on the host or its load.
+//! It has no Wi-Fi and no second core, so requests never disturb the frames being measured; a pattern that is bound
+//! by memory or contention on the chip looks better here.
+//!
+//! A board that never got an application answers all the same, where a real one would stay silent: without that it
+//! could get its first one only by serial.
 
-use std::path::PathBuf;
+mod partitions;
+mod flash;
+mod otadata;
+mod image_format;
+mod emulator;
+mod mailbox;
+mod uart;
+mod log;
+mod cpu;
+mod boot;
+mod clock;
+mod machine;
+mod run_records;
+mod runs;
+mod params;
+mod json;
+mod frame_metrics;
+mod http;
+mod k1_routes;
+mod probe_routes;
+mod update;
+mod ota;
 
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
+
+use self::boot::ResetReason;
+use self::flash::Flash;
+use self::machine::Machine;
 use crate::board::Address;
 use crate::error::Blame;
 
@@ -21,10 +63,28 @@ pub struct Options {
     pub mac: [u8; 6],
 }
 
+impl Options {
+    /// A board on free ports, without a password, whose flash is forgotten.
+    pub fn new(qemu: impl Into<PathBuf>) -> Self {
+        Self {
+            qemu: qemu.into(),
+            http_port: 0,
+            ota_port: 0,
+            ota_password: None,
+            flash: None,
+            // Locally administered, so that it is nobody's.
+            mac: [0x02, 0x4b, 0x31, 0x00, 0x00, 0x01],
+        }
+    }
+}
+
 /// A running virtual board; dropping it ends it, its emulator included.
 #[derive(Debug)]
 pub struct VirtualBoard {
     address: Address,
+    machine: Arc<Machine>,
+    /// The board's life, its HTTP server and its over-the-air receiver.
+    tasks: JoinSet<()>,
 }
 
 /// Why a virtual board did not start or had to stop.
@@ -49,14 +109,39 @@ impl VirtualBoardError {
 }
 
 impl VirtualBoard {
-    /// Starts a virtual board on the loopback interface.
+    /// Starts a virtual board on the loopback interface and waits until it is up.
     ///
     /// # Errors
     ///
-    /// See [`VirtualBoardError`].
+    /// See [`VirtualBoardError`]. That the board has no application, or one that crashes, is no error: the board
+    /// says so itself.
     pub async fn start(options: Options) -> Result<Self, VirtualBoardError> {
-        let _ = options;
-        unimplemented!()
+        let Options { qemu, http_port, ota_port, ota_password, flash, mac } = options;
+        check_program(&qemu)?;
+        let ip = Ipv4Addr::LOCALHOST;
+        let port_error = |kind, port| move |source| VirtualBoardError::Port { kind, port, source };
+        let listener = TcpListener::bind((ip, http_port)).await.map_err(port_error("TCP", http_port))?;
+        let socket = UdpSocket::bind((ip, ota_port)).await.map_err(port_error("UDP", ota_port))?;
+        let address = Address {
+            host: ip.to_string(),
+            http_port: listener.local_addr().map_err(port_error("TCP", http_port))?.port(),
+            ota_port: socket.local_addr().map_err(port_error("UDP", ota_port))?.port(),
+        };
+        let flash = match flash {
+            Some(path) => Flash::open(&path)?,
+            None => Flash::blank(),
+        };
+        let (machine, resets) = Machine::new(qemu, mac, flash);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&machine).live(resets));
+        tasks.spawn(ota::receive(Arc::clone(&machine), socket, ota_password));
+        let server = axum::serve(listener, http::router(Arc::clone(&machine), address.host.clone()));
+        tasks.spawn(async move {
+            let _ = server.await; // it ends only by being dropped
+        });
+        let board = Self { address, machine, tasks };
+        board.machine.up().await;
+        Ok(board)
     }
 
     /// Where it is reached.
@@ -64,8 +149,35 @@ impl VirtualBoard {
         &self.address
     }
 
-    /// Presses the reset button.
+    /// Presses the reset button and waits until the board is up again.
     pub async fn reset(&self) {
-        unimplemented!()
+        if let Some(before) = self.machine.up().await {
+            self.machine.restart(ResetReason::PowerOn);
+            self.machine.over(&before).await;
+            self.machine.up().await;
+        }
     }
+
+    /// The last 1000 lines that the board said, oldest first: its firmware's log, and what the board itself did.
+    pub fn log(&self) -> Vec<String> {
+        self.machine.log.lines()
+    }
+}
+
+impl Drop for VirtualBoard {
+    fn drop(&mut self) {
+        self.tasks.abort_all();
+        self.machine.switch_off();
+    }
+}
+
+/// Finds a missing emulator at the start and not at the first boot. A bare name is left to the search path.
+fn check_program(qemu: &Path) -> Result<(), VirtualBoardError> {
+    let is_bare = qemu.components().count() == 1;
+    let missing = |source| VirtualBoardError::Emulator { program: qemu.to_owned(), source };
+    let metadata = match qemu.metadata() {
+        Err(_) if is_bare => return Ok(()),
+        metadata => metadata.map_err(missing)?,
+    };
+    if metadata.is_file() { Ok(()) } else { Err(missing(io::ErrorKind::NotFound.into())) }
 }

@@ -4,7 +4,8 @@
 // The mailbox lies at a fixed place in it; harness/vboard/mailbox.rs is its mirror in Rust. All numbers are
 // little endian. A change of layout raises MAILBOX_PROTOCOL; the host refuses an image with another one.
 //
-// Doorbell: the host writes `command`, then raises `command_number`, then sends one byte over the UART. The
+// Doorbell: the host writes `command`, then raises `command_number` (one aligned store; it is never 0), then sends
+// one byte over the UART, and nothing more until the reply. The
 // firmware sleeps (wfi) until a byte comes, does the command to its end without reading any input, writes the
 // status, sets `reply_number = command_number`, and prints the line "@<reply_number>\n". Lines that do not
 // begin with '@' are the board's log. After boot, once the first part is filled in, it prints "@0".
@@ -22,11 +23,14 @@
 enum MailboxCommand {
     COMMAND_NONE = 0,
     COMMAND_SELECT = 1,   // arg[0] = pattern index
-    COMMAND_PARAMS = 2,   // applies `params`
+    COMMAND_PARAMS = 2,   // applies `params`, and writes back what was made of them (limits, not-a-number)
     COMMAND_ADVANCE = 3,  // renders frames until the board's clock reaches arg[0] | arg[1] << 32 (ns), at most arg[2] frames
-    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames, [4] stimulus, [5] run id
+    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0)
     COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed; for unmeasured rendering
 };
+
+// Longest warm-up of a measured run, frames.
+#define RUN_WARMUP_LIMIT 65536u
 
 enum MailboxResult { RESULT_OK = 0, RESULT_BAD_ARGUMENT = 1, RESULT_UNKNOWN_COMMAND = 2 };
 
@@ -87,7 +91,7 @@ struct Mailbox {
     uint32_t heap_free;
     uint32_t heap_min_free;
 
-    // Command: written by the host.
+    // Command: written by the host. At boot the firmware fills `params` with the defaults.
     uint32_t command_number;
     uint32_t command;
     uint32_t arg[6];

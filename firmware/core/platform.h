@@ -1,0 +1,39 @@
+// What the core needs of the board that it runs on. Each target defines these functions; the build chooses the
+// target, and the core is the same source for all.
+#pragma once
+#include <stdint.h>
+
+struct FrameStatus;
+
+namespace platform {
+
+// Board time since boot, ns. Never goes back.
+uint64_t now_ns();
+
+// Ticks of the frame records, modulo 2^32, on the same clock as now_ns().
+uint32_t ticks();
+extern const uint32_t TICK_HZ;
+
+// Sends one frame to the strips and returns when it is on the wire. `rgb`: 3 * led_count bytes.
+void transmit(const uint8_t* rgb, uint32_t led_count);
+
+// Lets `ns` of board time pass.
+void sleep_ns(uint64_t ns);
+
+// Free heap, bytes.
+uint32_t heap_free();
+
+// The clock runs from resume_clock() to pause_clock(), which is while a frame is drawn and sent. In between the
+// harness does work of its own, such as making the synthetic audio. A board whose time is virtual stops its clock
+// for that; a chip cannot and does nothing. At boot it is paused.
+void resume_clock();
+void pause_clock();
+
+// From here on the pattern has WATCHDOG_MS to draw and quantise a frame, until the second call.
+void arm_watchdog();
+void disarm_watchdog();
+
+// Called after each frame and whenever a run begins or ends, with the clock paused.
+void publish(const FrameStatus& status);
+
+}  // namespace platform

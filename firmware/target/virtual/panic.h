@@ -1,0 +1,10 @@
+// The end of a firmware that cannot go on.
+#pragma once
+#include <stdint.h>
+
+#include "mailbox.h"
+
+// Fills in the panic record, prints it as one line of the log, and ends the emulator with PANIC_EXIT_CODE.
+[[noreturn]] void panic(const MailboxPanic& what);
+
+extern "C" [[noreturn]] void abort();

@@ -1,0 +1,120 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use k1_hil::board::Address;
+use k1_hil::capture::{Plan, Stimulus};
+use k1_hil::deploy::DeployOptions;
+use k1_hil::verdict::{Budgets, Comparison};
+
+use crate::failure::Failure;
+
+/// The board to work on.
+#[derive(clap::Args, Debug)]
+pub(crate) struct BoardArgs {
+    /// The board's host name or address, with its HTTP port if that is not 80 and its update port if that is not 3232
+    #[arg(long, value_name = "HOST[:HTTP[:OTA]]", env = "HIL_BOARD", value_parser = address)]
+    pub(crate) board: Option<Address>,
+    /// Password of the board's over-the-air updates; only from the environment, so that no process list shows it
+    #[arg(long = "ota-password", env = "HIL_OTA_PASSWORD", hide_env_values = true, hide = true)]
+    password: Option<String>,
+}
+
+impl BoardArgs {
+    /// The virtual board of this process.
+    pub(crate) fn virtual_board() -> Self {
+        Self { board: None, password: None }
+    }
+
+    /// The board, where there has to be one.
+    pub(crate) fn required(&self) -> Result<&Address, Failure> {
+        self.board.as_ref().ok_or_else(|| {
+            Failure::Usage(
+                "no board is given; use --board HOST, or start one with `k1-hil vboard`".to_owned(),
+            )
+        })
+    }
+
+    pub(crate) fn deploy_options(&self) -> DeployOptions {
+        DeployOptions { password: self.password.clone(), ..DeployOptions::default() }
+    }
+}
+
+/// `host`, `host:http` or `host:http:ota`.
+pub(crate) fn address(text: &str) -> Result<Address, String> {
+    let mut parts = text.split(':');
+    let host = parts.next().unwrap_or_default();
+    let mut port = |default: u16| match parts.next() {
+        None => Ok(default),
+        Some(port) => u16::from_str(port).map_err(|_| format!("{port:?} is not a port (1 to 65535)")),
+    };
+    let (http_port, ota_port) = (port(80)?, port(3232)?);
+    if host.is_empty() || parts.next().is_some() {
+        return Err("expected HOST, HOST:HTTP or HOST:HTTP:OTA".to_owned());
+    }
+    Ok(Address { host: host.to_owned(), http_port, ota_port })
+}
+
+/// How to measure.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct PlanArgs {
+    /// Frames to record of each pattern
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2048))]
+    frames: u32,
+    /// Frames to draw and throw away first
+    #[arg(long, default_value_t = 60)]
+    warmup: u32,
+    /// Seed of the stimulus
+    #[arg(long, default_value_t = 1, env = "HIL_SEED")]
+    seed: u32,
+    /// What the pattern hears
+    #[arg(long, value_enum, default_value_t)]
+    stimulus: Stimulus,
+}
+
+impl PlanArgs {
+    pub(crate) fn plan(&self, pattern: &str) -> Plan {
+        Plan {
+            pattern: pattern.to_owned(),
+            seed: self.seed,
+            warmup: self.warmup,
+            frames: self.frames,
+            stimulus: self.stimulus,
+        }
+    }
+}
+
+/// How to judge.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct JudgeArgs {
+    /// Folder of the stored baselines
+    #[arg(long, value_name = "DIR", default_value = "baselines")]
+    pub(crate) baselines: PathBuf,
+    /// Smallest change of the render time that counts, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = Comparison::default().min_effect_percent, value_parser = amount)]
+    min_effect: f64,
+    /// Fewest frames per second
+    #[arg(long, value_name = "FPS", default_value_t = Budgets::default().min_fps, value_parser = amount)]
+    min_fps: f64,
+    /// Longest render time of 99 of 100 frames
+    #[arg(long, value_name = "MS", default_value_t = Budgets::default().max_render_ms, value_parser = amount)]
+    max_render_ms: f64,
+}
+
+impl JudgeArgs {
+    pub(crate) fn comparison(&self) -> Comparison {
+        Comparison { min_effect_percent: self.min_effect }
+    }
+
+    pub(crate) fn budgets(&self) -> Budgets {
+        Budgets { min_fps: self.min_fps, max_render_ms: self.max_render_ms, ..Budgets::default() }
+    }
+}
+
+fn amount(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("expected a number of 0 or more".to_owned()),
+    }
+}

@@ -1,0 +1,75 @@
+//! The pinned list: which tools, in which versions, and what needs them.
+//!
+//! The Python packages are pinned with all that they depend on, for every platform, in two files beside this one:
+//! `python.lock` holds the tools, `python-build.lock` what is needed to unpack the one tool that is published as
+//! source only (esptool). No index address stands in them: pip asks the index that its user has set. They are
+//! made anew by
+//!
+//! ```text
+//! uv pip compile --generate-hashes --universal --no-header --no-emit-index-url --no-annotate --python-version 3.10 -
+//! ```
+//!
+//! with the lines `NAME==VERSION` of [`PYTHON_PACKAGES`], or `setuptools`, on the standard input.
+
+/// A tool whose version is fixed.
+#[derive(Clone, Copy, Debug)]
+pub struct Pin {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub needed_by: &'static str,
+}
+
+/// The tools from the Python package index, in the order in which people read them.
+pub const PYTHON_PACKAGES: [Pin; 4] = [
+    Pin { name: "platformio", version: "6.2.0", needed_by: "compile: runs the build" },
+    Pin { name: "scons", version: "4.11.1", needed_by: "compile: what PlatformIO builds with" },
+    Pin { name: "ziglang", version: "0.17.1", needed_by: "compile: the C++ compiler of the virtual board" },
+    Pin { name: "esptool", version: "5.6.0", needed_by: "compile: makes the application image" },
+];
+
+/// The command that installs them.
+pub const SETUP_COMMAND: &str = "k1-hil setup";
+
+/// SCons in PlatformIO's way of writing versions, as its package `tool-scons` carries it.
+pub const TOOL_SCONS_VERSION: &str = "4.41101.0";
+
+/// The tools and all they depend on, with hashes.
+pub const PYTHON_LOCK: &str = include_str!("python.lock");
+
+/// What builds a source package, with hashes.
+pub const PYTHON_BUILD_LOCK: &str = include_str!("python-build.lock");
+
+/// The oldest Python that the lock files hold wheels for.
+pub const PYTHON_AT_LEAST: (u32, u32) = (3, 10);
+
+/// The oldest QEMU on which frame counts were found to be deterministic.
+pub const QEMU_AT_LEAST: (u32, u32) = (7, 2);
+
+/// The emulator's program.
+pub const QEMU_PROGRAM: &str = "qemu-system-riscv32";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_holds_the_pins_with_hashes_and_no_address() {
+        for pin in PYTHON_PACKAGES {
+            let line = format!("{}=={} \\\n    --hash=sha256:", pin.name, pin.version);
+            assert!(PYTHON_LOCK.contains(&line), "{line}");
+        }
+        for line in PYTHON_LOCK.lines().chain(PYTHON_BUILD_LOCK.lines()) {
+            let is_hash = line.starts_with("    --hash=sha256:");
+            let is_pin = line.contains("==") && line.ends_with(" \\") && !line.starts_with(['-', ' ']);
+            assert!(is_hash || is_pin, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_tool_scons_version_is_that_of_scons() {
+        let scons = PYTHON_PACKAGES.iter().find(|pin| pin.name == "scons").unwrap().version;
+        let numbers: Vec<u32> = scons.split('.').map(|n| n.parse().unwrap()).collect();
+        let encoded = format!("{}.{}{:02}{:02}.0", numbers[0], numbers[0], numbers[1], numbers[2]);
+        assert_eq!(TOOL_SCONS_VERSION, encoded);
+    }
+}

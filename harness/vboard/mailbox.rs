@@ -1,0 +1,354 @@
+//! The mailbox in the emulated RAM: the mirror of `firmware/target/virtual/mailbox.h`.
+//!
+//! The RAM is a file; it is read and written with positioned reads and writes and never mapped, because mapped
+//! memory that another process changes has no meaning in Rust's memory model. Reading does not disturb the CPU.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use super::params::Params;
+use crate::board::probe::{FrameRecord, RECORD_SIZE, RING_CAPACITY};
+
+/// Where the RAM begins in the address space of the emulated CPU.
+pub const RAM_BASE: u32 = 0x8000_0000;
+/// Bytes of RAM.
+pub const RAM_SIZE: u32 = 16 * 1024 * 1024;
+/// Where the mailbox begins; an image lies below it.
+pub const ADDRESS: u32 = 0x80E0_0000;
+/// The exit code of the emulator after a panic.
+pub const PANIC_EXIT_CODE: i32 = 66;
+/// LEDs of which the firmware keeps pictures.
+pub const MAX_LEDS: u32 = 160;
+
+const MAGIC: u32 = 0x4C48_314B;
+const PROTOCOL: u32 = 1;
+const MAX_PATTERNS: u32 = 255;
+
+// Offsets in the mailbox.
+const STATUS: u64 = 32;
+const COMMAND: u64 = 80;
+const PARAMS: u64 = 112;
+const PANIC: u64 = 208;
+const PATTERNS: u64 = 240;
+const PATTERN_SIZE: usize = 356;
+const RING: u64 = PATTERNS + 255 * 356 + 4;
+const LEDS: u64 = RING + RING_CAPACITY as u64 * RECORD_SIZE as u64;
+const PICTURE_SIZE: usize = 3 * MAX_LEDS as usize;
+
+/// The emulated RAM with the mailbox in it.
+#[derive(Debug)]
+pub struct Mailbox {
+    ram: File,
+}
+
+/// What the firmware says of itself once it came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firmware {
+    /// Ticks per second of the frame records.
+    pub tick_hz: u32,
+    /// 1 to [`MAX_LEDS`].
+    pub led_count: u32,
+    /// Bytes.
+    pub heap_total: u32,
+    pub patterns: Vec<Pattern>,
+}
+
+/// A registered pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub audio_reactive: bool,
+}
+
+/// What the firmware keeps up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub reply_number: u32,
+    /// Whether the last command was done.
+    pub result: CommandResult,
+    /// Index.
+    pub current_pattern: u32,
+    /// Of the next frame to be recorded.
+    pub next_sequence: u32,
+    /// 0: no run since boot.
+    pub run_id: u32,
+    /// 0 none, 1 running, 2 done.
+    pub run_state: u32,
+    pub run_first_sequence: u32,
+    /// Frames of the run that are recorded.
+    pub run_recorded: u32,
+    /// Board time since boot.
+    pub now_ns: u64,
+    /// Bytes.
+    pub heap_free: u32,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandResult {
+    Done,
+    BadArgument,
+    Unknown,
+}
+
+/// What the firmware is told to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Draw this pattern from now on.
+    Select { pattern: u32 },
+    /// Apply the pattern parameters.
+    Params(Params),
+    /// Draw frames until the board's clock reaches `until_ns`, at most `frames`.
+    Advance { until_ns: u64, frames: u32 },
+    /// Do a measured run.
+    Run { pattern: u32, seed: u32, warmup: u32, frames: u32, stimulus: u32, run_id: u32 },
+    /// Hear this in unmeasured frames.
+    Stimulus { stimulus: u32, seed: u32 },
+}
+
+/// What the firmware left when it gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanicRecord {
+    /// 1 trap, 2 watchdog, 3 abort.
+    pub reason: u32,
+    /// `mcause` of a trap.
+    pub cause: u32,
+    pub pc: u32,
+    /// `mtval` of a trap.
+    pub value: u32,
+    pub frame: u32,
+    /// Index.
+    pub pattern: u32,
+}
+
+/// Why a mailbox is not used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    #[error("the firmware's mailbox has magic {found:#010x}, not {MAGIC:#010x}")]
+    Magic { found: u32 },
+    #[error("the firmware speaks mailbox protocol {found}, not {PROTOCOL}")]
+    Protocol { found: u32 },
+    #[error("the firmware's {what} is {found}, which is not {expected}")]
+    Size { what: &'static str, found: u32, expected: &'static str },
+    #[error("cannot read the emulated RAM")]
+    Ram(#[from] io::Error),
+}
+
+impl Mailbox {
+    /// The mailbox in `ram`, a file of [`RAM_SIZE`] bytes.
+    pub const fn new(ram: File) -> Self {
+        Self { ram }
+    }
+
+    /// Reads what the firmware said of itself at boot.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] if magic, protocol or a size is not what this program knows.
+    pub fn firmware(&self) -> Result<Firmware, Unusable> {
+        let [magic, protocol, tick_hz, led_count, ring_capacity, record_size, pattern_count, heap_total] =
+            self.words::<8>(0)?;
+        if magic != MAGIC {
+            return Err(Unusable::Magic { found: magic });
+        }
+        if protocol != PROTOCOL {
+            return Err(Unusable::Protocol { found: protocol });
+        }
+        let size = |what, found, fits: bool, expected| {
+            if fits { Ok(()) } else { Err(Unusable::Size { what, found, expected }) }
+        };
+        size("tick rate", tick_hz, tick_hz > 0, "above 0")?;
+        size("number of LEDs", led_count, (1..=MAX_LEDS).contains(&led_count), "1 to 160")?;
+        size("ring capacity", ring_capacity, ring_capacity == RING_CAPACITY, "2048")?;
+        size("record size", record_size, record_size == RECORD_SIZE as u32, "48")?;
+        size("number of patterns", pattern_count, (1..=MAX_PATTERNS).contains(&pattern_count), "1 to 255")?;
+        let mut bytes = vec![0; pattern_count as usize * PATTERN_SIZE];
+        self.read(PATTERNS, &mut bytes)?;
+        let patterns = bytes.chunks_exact(PATTERN_SIZE).map(pattern).collect();
+        Ok(Firmware { tick_hz, led_count, heap_total, patterns })
+    }
+
+    /// Reads the status. During a run only the run's progress and `next_sequence` are current.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn status(&self) -> io::Result<Status> {
+        let [
+            reply_number,
+            result,
+            current_pattern,
+            next_sequence,
+            run_id,
+            run_state,
+            run_first_sequence,
+            run_recorded,
+            now_low,
+            now_high,
+            heap_free,
+        ] = self.words::<11>(STATUS)?;
+        let result = match result {
+            0 => CommandResult::Done,
+            1 => CommandResult::BadArgument,
+            _ => CommandResult::Unknown,
+        };
+        let now_ns = u64::from(now_low) | u64::from(now_high) << 32;
+        Ok(Status {
+            reply_number,
+            result,
+            current_pattern,
+            next_sequence,
+            run_id,
+            run_state,
+            run_first_sequence,
+            run_recorded,
+            now_ns,
+            heap_free,
+        })
+    }
+
+    /// Writes a command and then its number; the doorbell is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn post(&self, number: u32, command: &Command) -> io::Result<()> {
+        let (code, arguments) = match *command {
+            Command::Select { pattern } => (1, [pattern, 0, 0, 0, 0, 0]),
+            Command::Params(ref params) => {
+                self.write_words(PARAMS, &params.words())?;
+                (2, [0; 6])
+            }
+            Command::Advance { until_ns, frames } => {
+                (3, [until_ns as u32, (until_ns >> 32) as u32, frames, 0, 0, 0])
+            }
+            Command::Run { pattern, seed, warmup, frames, stimulus, run_id } => {
+                (4, [pattern, seed, warmup, frames, stimulus, run_id])
+            }
+            Command::Stimulus { stimulus, seed } => (5, [stimulus, seed, 0, 0, 0, 0]),
+        };
+        let [a, b, c, d, e, f] = arguments;
+        self.write_words(COMMAND + 4, &[code, a, b, c, d, e, f])?;
+        self.write_words(COMMAND, &[number])
+    }
+
+    /// Reads what the firmware left when it gave up.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn panic(&self) -> io::Result<PanicRecord> {
+        let [reason, cause, pc, value, _ra, _sp, frame, pattern] = self.words::<8>(PANIC)?;
+        Ok(PanicRecord { reason, cause, pc, value, frame, pattern })
+    }
+
+    /// Reads the records in the slots of `count` frames from `first` on, at most one ring's worth. A slot that was
+    /// overwritten meanwhile holds another frame's record, or a torn one.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn records(&self, first: u32, count: u32) -> io::Result<Vec<FrameRecord>> {
+        let bytes = self.ring(RING, RECORD_SIZE, first, count)?;
+        Ok(bytes.as_chunks().0.iter().map(FrameRecord::decode).collect())
+    }
+
+    /// Reads the LED bytes in the slots of `count` frames from `first` on: `3 * led_count` bytes each.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system.
+    pub fn pictures(&self, first: u32, count: u32, led_count: u32) -> io::Result<Vec<Vec<u8>>> {
+        let bytes = self.ring(LEDS, PICTURE_SIZE, first, count)?;
+        let size = 3 * led_count.min(MAX_LEDS) as usize;
+        Ok(bytes.chunks_exact(PICTURE_SIZE).map(|picture| picture[..size].to_vec()).collect())
+    }
+
+    /// The ring's slots in the order of the frames, read in at most two pieces.
+    fn ring(&self, at: u64, size: usize, first: u32, count: u32) -> io::Result<Vec<u8>> {
+        let count = count.min(RING_CAPACITY) as usize;
+        let slot = (first % RING_CAPACITY) as usize;
+        let before_end = count.min(RING_CAPACITY as usize - slot);
+        let mut bytes = vec![0; count * size];
+        let (head, tail) = bytes.split_at_mut(before_end * size);
+        self.read(at + (slot * size) as u64, head)?;
+        self.read(at, tail)?;
+        Ok(bytes)
+    }
+
+    fn words<const N: usize>(&self, at: u64) -> io::Result<[u32; N]> {
+        let mut words = [0; N];
+        let mut bytes = vec![0; N * 4];
+        self.read(at, &mut bytes)?;
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Ok(words)
+    }
+
+    fn write_words(&self, at: u64, words: &[u32]) -> io::Result<()> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.ram.write_all_at(&bytes, offset(at))
+    }
+
+    fn read(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.ram.read_exact_at(bytes, offset(at))
+    }
+}
+
+fn offset(at: u64) -> u64 {
+    u64::from(ADDRESS - RAM_BASE) + at
+}
+
+fn pattern(bytes: &[u8]) -> Pattern {
+    let text = |from: usize, size: usize| {
+        let text = bytes[from..from + size].split(|&byte| byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).into_owned()
+    };
+    Pattern {
+        id: text(0, 64),
+        name: text(64, 96),
+        description: text(160, 192),
+        audio_reactive: bytes[352..].iter().any(|&byte| byte != 0),
+    }
+}
+
+impl PanicRecord {
+    /// Whether the watchdog ended it.
+    pub const fn is_watchdog(&self) -> bool {
+        self.reason == 2
+    }
+
+    /// The reason for people.
+    pub fn reason_text(&self) -> String {
+        match self.reason {
+            1 => trap_text(self.cause).to_owned(),
+            2 => "watchdog: a frame took longer than 1000 ms".to_owned(),
+            3 => "abort".to_owned(),
+            reason => format!("unknown reason {reason}"),
+        }
+    }
+}
+
+/// The exception codes of the RISC-V privileged specification, table "Machine cause register values".
+const fn trap_text(cause: u32) -> &'static str {
+    match cause {
+        0 => "instruction address misaligned",
+        1 => "instruction access fault",
+        2 => "illegal instruction",
+        3 => "breakpoint",
+        4 => "load address misaligned",
+        5 => "load access fault",
+        6 => "store address misaligned",
+        7 => "store access fault",
+        8 | 11 => "environment call",
+        12 => "instruction page fault",
+        13 => "load page fault",
+        15 => "store page fault",
+        _ => "unknown trap",
+    }
+}
