@@ -151,7 +151,8 @@ impl Reading<'_> {
                 let (pattern, of) = (self.plan.pattern.clone(), self.plan.frames);
                 (self.on_event)(&Event::RunProgress { pattern, frames: recorded.min(of), of });
             }
-            let past_the_end = next.wrapping_sub(run.first_sequence) >= run.frames;
+            // Sequence numbers wrap around; before the run's first frame the difference is negative.
+            let past_the_end = next.wrapping_sub(run.first_sequence).cast_signed() >= run.frames.cast_signed();
             if begun && answer.run_state == RunState::Done && (past_the_end || !full) {
                 return Ok((run, received));
             }
