@@ -152,7 +152,8 @@ impl Reading<'_> {
                 (self.on_event)(&Event::RunProgress { pattern, frames: recorded.min(of), of });
             }
             // Sequence numbers wrap around; before the run's first frame the difference is negative.
-            let past_the_end = next.wrapping_sub(run.first_sequence).cast_signed() >= run.frames.cast_signed();
+            let past_the_end =
+                next.wrapping_sub(run.first_sequence).cast_signed() >= run.frames.cast_signed();
             if begun && answer.run_state == RunState::Done && (past_the_end || !full) {
                 return Ok((run, received));
             }
