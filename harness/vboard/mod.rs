@@ -38,6 +38,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::serve::ListenerExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
@@ -97,8 +98,6 @@ pub enum VirtualBoardError {
     Emulator { program: PathBuf, source: std::io::Error },
     #[error("cannot use the flash file {path}: {reason}")]
     Flash { path: PathBuf, reason: String },
-    #[error("cannot make the emulator's memory file")]
-    Memory { source: std::io::Error },
 }
 
 impl VirtualBoardError {
@@ -135,6 +134,9 @@ impl VirtualBoard {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&machine).live(resets));
         tasks.spawn(ota::receive(Arc::clone(&machine), socket, ota_password));
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true); // an answer is quicker with it, but comes without it too
+        });
         let server = axum::serve(listener, http::router(Arc::clone(&machine), address.host.clone()));
         tasks.spawn(async move {
             let _ = server.await; // it ends only by being dropped

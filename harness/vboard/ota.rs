@@ -160,17 +160,22 @@ async fn transfer(
     let mut last = 0;
     let mut repeats = 0;
     while !update.is_complete() {
-        match tokio::time::timeout(SILENCE, stream.read(&mut block)).await {
+        let count = match tokio::time::timeout(SILENCE, stream.read(&mut block)).await {
             Ok(Ok(0)) => return Err(UpdateError::Aborted),
             Ok(Ok(count)) => {
                 update.write(&mut machine.flash(), &block[..count])?;
                 (last, repeats) = (count, 0);
+                count
             }
             Ok(Err(e)) => return Err(cut(e)),
-            Err(_) if last > 0 && repeats < REPEATS => repeats += 1,
+            Err(_) if last > 0 && repeats < REPEATS => {
+                repeats += 1;
+                0
+            }
             Err(_) => return Ok(None),
-        }
+        };
         stream.write_all(last.to_string().as_bytes()).await.map_err(cut)?;
+        update.digest(&block[..count]); // while the sender prepares the next block
     }
     Ok(Some(update))
 }
