@@ -152,5 +152,6 @@ async fn a_capture_waits_for_a_run_that_somebody_left() {
     };
     let left = board.run(&order).await.unwrap();
     let capture = capture(&deployment, &board, &plan("glow", 10), &ignore).await.unwrap();
-    assert!(capture.run_id > left.run_id && capture.frames.len() == 10);
+    assert!(capture.run_id > left.run_id, "{} after {}", capture.run_id, left.run_id);
+    assert_eq!((capture.frames.len(), capture.rejected), (10, vec![]));
 }

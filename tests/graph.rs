@@ -185,7 +185,7 @@ fn ten_thousand_nodes_get_one_clear_answer() {
         write!(nodes, r#"{{ "id": "n{n}", "type": "Sqrt", "inputs": {{ "value": "n{}" }} }},"#, n + 1)
             .unwrap();
     }
-    let rendered = rendered(&with_nodes(&nodes, "big.json"));
+    let rendered = rendered(&with_nodes(&nodes), "big.json");
     assert_eq!(rendered, "big.json:1:49: error[E1025]: the graph has 10001 nodes; at most 1000 are read\n");
 }
 

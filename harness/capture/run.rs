@@ -110,7 +110,10 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Arms the run and reads its records while they are recorded.
     async fn read(&self) -> Result<(Run, Vec<Received>), CaptureError> {
-        let (armed, mut next) = self.arm().await?;
+        // All frames of the run come after what is recorded now. To read from there on also catches those of a
+        // board that goes on recording after the run and overwrites its ring.
+        let mut next = self.frames(u32::MAX, 1).await?.first_sequence;
+        let armed = self.arm().await?;
         if armed.boot_id != self.deployment.boot_id {
             return Err(self.ended().await);
         }
@@ -148,8 +151,9 @@ impl Reading<'_> {
                 let (pattern, of) = (self.plan.pattern.clone(), self.plan.frames);
                 (self.on_event)(&Event::RunProgress { pattern, frames: recorded.min(of), of });
             }
-            // Signed: before the run, this is a distance below it.
-            let past_the_end = next.wrapping_sub(run.first_sequence) as i32 >= run.frames as i32;
+            // Sequence numbers wrap around; before the run's first frame the difference is negative.
+            let past_the_end =
+                next.wrapping_sub(run.first_sequence).cast_signed() >= run.frames.cast_signed();
             if begun && answer.run_state == RunState::Done && (past_the_end || !full) {
                 return Ok((run, received));
             }
@@ -163,16 +167,14 @@ impl Reading<'_> {
         }
     }
 
-    /// Starts the run, and names a sequence number that all its frames come after. The board itself says whether
-    /// it has the pattern; only then its list is asked for, which it hands out once a second.
-    async fn arm(&self) -> Result<(RunArmed, u32), CaptureError> {
+    /// Starts the run. The board itself says whether it has the pattern; only then its list is asked for, which
+    /// it hands out once a second.
+    async fn arm(&self) -> Result<RunArmed, CaptureError> {
         let Plan { pattern, seed, warmup, frames, stimulus } = self.plan;
         let (seed, warmup, frames, stimulus) = (*seed, *warmup, *frames, *stimulus);
         let order = RunOrder { pattern, seed, warmup, frames, stimulus };
         let asked = Instant::now();
         loop {
-            // To read on from here catches the frames of a board that goes on recording after the run, too.
-            let next = self.frames(u32::MAX, 1).await?.first_sequence;
             match self.board.run(&order).await {
                 // A run that somebody gave up reading is still under way.
                 Err(BoardError::Refused { status: 409, .. }) if asked.elapsed() < self.silence => {
@@ -191,7 +193,7 @@ impl Reading<'_> {
                     });
                 }
                 Err(error) => return Err(self.explained(error).await),
-                Ok(armed) => return Ok((armed, next)),
+                Ok(armed) => return Ok(armed),
             }
         }
     }
