@@ -16,7 +16,7 @@ use rstest::rstest;
 
 async fn board(password: Option<&str>) -> (VirtualBoard, Board) {
     let mut options = Options::new(images().await.qemu.clone());
-    options.ota_password = password.map(str::to_owned);
+    options.ota_password = password.map(Into::into);
     let virtual_board = VirtualBoard::start(options).await.unwrap();
     let board = Board::connect(virtual_board.address()).await.unwrap();
     (virtual_board, board)
@@ -66,7 +66,7 @@ async fn a_board_with_a_password_takes_images_from_who_knows_it(
     #[case] refused: Option<bool>,
 ) {
     let (_virtual_board, board) = board(Some("secret")).await;
-    let options = DeployOptions { password: password.map(str::to_owned), ..DeployOptions::default() };
+    let options = DeployOptions { password: password.map(Into::into), ..DeployOptions::default() };
     match (deploy(&images().await.other.image, &board, &options, &ignore).await, refused) {
         (Ok(_), None) => {}
         (Err(DeployError::Password { given, .. }), Some(expected)) => assert_eq!(given, expected),

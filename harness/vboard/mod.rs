@@ -45,7 +45,7 @@ use tokio::task::JoinSet;
 use self::boot::ResetReason;
 use self::flash::Flash;
 use self::machine::Machine;
-use crate::board::Address;
+use crate::board::{Address, Password};
 use crate::error::Blame;
 
 /// How a virtual board is set up.
@@ -58,7 +58,7 @@ pub struct Options {
     /// UDP port of the over-the-air receiver; 0: any free one.
     pub ota_port: u16,
     /// Password of the over-the-air receiver (MD5 authentication); none: no authentication, as on K1.
-    pub ota_password: Option<String>,
+    pub ota_password: Option<Password>,
     /// Where the 4 MiB of flash are kept between starts; none: in memory only.
     pub flash: Option<PathBuf>,
     pub mac: [u8; 6],

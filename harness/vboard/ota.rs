@@ -21,6 +21,7 @@ use super::machine::Machine;
 use super::otadata;
 use super::partitions::Slot;
 use super::update::{Target, Update, UpdateError};
+use crate::board::Password;
 
 /// The board reads at most so many bytes at once.
 const BLOCK: usize = 1460;
@@ -60,8 +61,8 @@ struct Waiting {
 }
 
 /// Receives updates until its future is dropped. `password` empty: nobody is asked for one.
-pub async fn receive(machine: Arc<Machine>, socket: UdpSocket, password: Option<String>) {
-    let secret = password.filter(|password| !password.is_empty()).map(|password| md5_hex(&password));
+pub async fn receive(machine: Arc<Machine>, socket: UdpSocket, password: Option<Password>) {
+    let secret = password.filter(|it| !it.reveal().is_empty()).map(|it| md5_hex(it.reveal()));
     let mut waiting: Option<Waiting> = None;
     let mut datagram = [0; 512];
     loop {
