@@ -31,6 +31,8 @@ pub enum Error {
     #[error(transparent)]
     Generate(#[from] crate::source::GenerateError),
     #[error(transparent)]
+    Checkout(#[from] crate::source::CheckoutError),
+    #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
     #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
@@ -53,6 +55,7 @@ impl Error {
             Self::Stored(e) => e.blame(),
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
+            Self::Checkout(e) => e.blame(),
             Self::Compile(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),

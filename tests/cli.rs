@@ -127,7 +127,8 @@ fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
 
     let output = run(folder.path(), &["run", "bad.json", "--json"]);
     assert_eq!(code(&output), 2);
-    let codes: Vec<_> = json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
+    let codes: Vec<_> =
+        json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
     assert!(codes.contains(&"E1001".into()) && codes.contains(&"E1010".into()), "{codes:?}");
 }
 
