@@ -46,6 +46,8 @@ pub enum Error {
     Baseline(#[from] crate::verdict::BaselineError),
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
+    #[error(transparent)]
+    Compare(#[from] crate::compare::CompareError),
 }
 
 impl Error {
@@ -63,6 +65,7 @@ impl Error {
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
             Self::Report(e) => e.blame(),
+            Self::Compare(e) => e.blame(),
         }
     }
 }

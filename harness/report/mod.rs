@@ -18,7 +18,7 @@ use crate::verdict::{Outcome, Verdict};
 
 mod filmstrip;
 mod page;
-mod plot;
+pub(crate) mod plot;
 mod table;
 
 pub use table::table;

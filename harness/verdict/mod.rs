@@ -21,7 +21,7 @@ pub(crate) mod words;
 
 pub use baseline::{Baseline, BaselineError, RenderTicks};
 pub use budget::{Bound, Budget, BudgetCheck, Budgets};
-pub use change::{Change, Comparison, Direction, Likeness, Metric};
+pub use change::{Change, Comparison, Direction, Likeness, Metric, exact_changes};
 pub use outcome::Outcome;
 pub(crate) use statistics::work_ticks;
 pub use statistics::{FRAMES_FOR_P999, Statistics, Summary, effective_frames};
