@@ -9,6 +9,8 @@
 //! Each arrow is one function from data to data; [`session`] is the one place that knows their order.
 //! The library prints nothing, parses no arguments and reads the environment only in [`tools::Toolbox::from_env`].
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod graph;
 pub mod source;
 pub mod image;

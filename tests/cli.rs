@@ -127,7 +127,8 @@ fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
 
     let output = run(folder.path(), &["run", "bad.json", "--json"]);
     assert_eq!(code(&output), 2);
-    let codes: Vec<_> = json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
+    let codes: Vec<_> =
+        json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
     assert!(codes.contains(&"E1001".into()) && codes.contains(&"E1010".into()), "{codes:?}");
 }
 
@@ -267,7 +268,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let graph = chain(folder.path(), 1);
     let mut process = k1_hil(folder.path())
-        .args(["run", graph.to_str().unwrap(), "--frames", "2048", "--warmup", "1000000"])
+        .args(["run", graph.to_str().unwrap(), "--frames", "2048", "--warmup", "65536"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
