@@ -10,6 +10,8 @@
 //! asks it for one commit of a checkout after another.
 //! The library prints nothing, parses no arguments and reads the environment only in [`tools::Toolbox::from_env`].
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod graph;
 pub mod source;
 pub mod image;

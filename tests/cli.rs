@@ -268,7 +268,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let graph = chain(folder.path(), 1);
     let mut process = k1_hil(folder.path())
-        .args(["run", graph.to_str().unwrap(), "--frames", "2048", "--warmup", "1000000"])
+        .args(["run", graph.to_str().unwrap(), "--frames", "2048", "--warmup", "65536"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use k1_hil::Event;
 use k1_hil::digest::Sha;
@@ -108,9 +107,8 @@ async fn a_source_becomes_an_image_and_is_found_again() {
     // header, and 144 of the application descriptor.
     assert_eq!(std::fs::read(&image.bin).unwrap()[176..208], *image.elf_sha256.bytes());
 
-    let begun = Instant::now();
+    // No tool is started: the one event is that the image was there.
     let (again, events) = compiled(&source(GOOD), &cache).await;
-    assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
     assert_eq!(events, [Event::CompileCached]);
     assert_eq!(again.unwrap(), image);
 

@@ -1,21 +1,18 @@
 //! Set-up and doctor, with the tools of this machine's cache.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use k1_hil::event::Event;
 use k1_hil::tools::{Toolbox, doctor, pins, setup};
 
 #[tokio::test]
-async fn set_up_makes_every_tool_ready_and_is_quick_when_nothing_is_missing() {
+async fn set_up_makes_every_tool_ready_and_does_nothing_when_none_is_missing() {
     let toolbox = Toolbox::from_env().unwrap();
     setup(&toolbox, &k1_hil::event::ignore).await.unwrap();
 
     let events = Mutex::new(Vec::new());
-    let begun = Instant::now();
     setup(&toolbox, &|event| events.lock().unwrap().push(event.clone())).await.unwrap();
     let tools = doctor(&toolbox);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 
     for tool in &tools {
         assert!(tool.ready && tool.remedy.is_none(), "{tool:?}");

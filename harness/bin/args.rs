@@ -63,7 +63,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2048))]
     frames: u32,
     /// Frames to draw and throw away first
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=65_536))]
     warmup: u32,
     /// Seed of the stimulus
     #[arg(long, default_value_t = 1, env = "HIL_SEED")]

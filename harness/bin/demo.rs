@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use k1_hil::graph;
 use k1_hil::session::{Baselines, Session};
 use k1_hil::verdict::Baseline;
+use k1_hil::{Event, graph};
 use rust_embed::Embed;
 
 use crate::args::{BoardArgs, PlanArgs};
@@ -28,7 +28,14 @@ pub(crate) struct Args {
 struct Patterns;
 
 pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
-    k1_hil::tools::setup(&shell.toolbox, &|event| shell.progress().event(event)).await?;
+    let progress = shell.progress();
+    // Of tools that are there already nothing need be said.
+    let on_event = |event: &Event| match event {
+        Event::ToolReady { .. } => {}
+        event => progress.event(event),
+    };
+    k1_hil::tools::setup(&shell.toolbox, &on_event).await?;
+    drop(progress);
     let (mut graphs, mut baselines) = (Vec::new(), Vec::new());
     for name in Patterns::iter() {
         let Some(file) = Patterns::get(&name) else { continue };

@@ -1,4 +1,5 @@
 //! The command `k1-hil`: parses arguments, calls the library, presents what it found.
+#![warn(clippy::unwrap_used)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a shell prints")]
 
 use std::process::ExitCode;

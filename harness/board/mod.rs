@@ -158,6 +158,8 @@ impl BoardError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::NoProbe { .. } => Blame::Configuration,
+            // What was asked for is wrong in itself: a warm-up longer than the firmware's limit, say.
+            Self::Refused { status: 400, .. } => Blame::Input,
             _ => Blame::Infrastructure,
         }
     }

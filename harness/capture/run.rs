@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::check::{Received, Run, check};
 use super::{BoardSeen, Capture, CaptureError, Frame, Picture, Plan};
-use crate::board::probe::RING_CAPACITY;
-use crate::board::{Board, BoardError, Panic, ProbeInfo, RunArmed, RunOrder, RunState};
+use crate::board::probe::{Frames, RING_CAPACITY};
+use crate::board::{Board, BoardError, ProbeInfo, RunArmed, RunOrder, RunState};
 use crate::deploy::Deployment;
 use crate::event::{Event, OnEvent};
 
@@ -52,16 +52,8 @@ pub async fn capture_within(
         return Err(CaptureError::Frames { frames: plan.frames, limit: RING_CAPACITY });
     }
     still_deployed(deployment, board, &board.info().await?)?;
-    // All frames of the run come after what is recorded now; that also catches those of a board that goes on
-    // recording afterwards and overwrites its ring.
-    let next = board.frames(u32::MAX, 1).await?.first_sequence;
-    let armed = arm(board, plan).await?;
-    if armed.boot_id != deployment.boot_id {
-        return Err(ended(deployment, board).await);
-    }
-    on_event(&Event::RunArmed { pattern: plan.pattern.clone(), frames: plan.frames });
-    let reading = Reading { deployment, board, plan, armed, silence, on_event };
-    let (run, received) = reading.read(next).await?;
+    let reading = Reading { deployment, board, plan, silence, on_event };
+    let (run, received) = reading.read().await?;
     let (frames, rejected) = check(&run, &received);
     let pictures = reading.pictures(&run, &frames).await?;
     on_event(&Event::Captured {
@@ -106,86 +98,42 @@ fn still_deployed(deployment: &Deployment, board: &Board, info: &ProbeInfo) -> R
     Err(CaptureError::Changed { board: board.address.to_string(), reason })
 }
 
-/// Starts the run. The board itself says whether it has the pattern; only then its list is asked for, which it
-/// hands out once a second.
-async fn arm(board: &Board, plan: &Plan) -> Result<RunArmed, CaptureError> {
-    let Plan { pattern, seed, warmup, frames, stimulus } = plan;
-    let order = RunOrder { pattern, seed: *seed, warmup: *warmup, frames: *frames, stimulus: *stimulus };
-    match board.run(&order).await {
-        Err(refused @ BoardError::Refused { status: 404, .. }) => {
-            let known: Vec<String> = board.patterns().await?.patterns.into_iter().map(|p| p.id).collect();
-            if known.contains(pattern) {
-                return Err(refused.into());
-            }
-            Err(CaptureError::NoPattern {
-                board: board.address.to_string(),
-                pattern: pattern.clone(),
-                known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
-            })
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Why the boot that `deployment` proved is over.
-async fn ended(deployment: &Deployment, board: &Board) -> CaptureError {
-    match board.info().await {
-        Ok(ProbeInfo { panic: Some(panic @ Panic { boot_id, .. }), .. }) if boot_id == deployment.boot_id => {
-            CaptureError::Died { board: board.address.to_string(), panic }
-        }
-        Ok(info) => match still_deployed(deployment, board, &info) {
-            Err(changed) => changed,
-            Ok(()) => CaptureError::Changed {
-                board: board.address.to_string(),
-                reason: format!("it named another boot than {} in mid-run", deployment.boot_id),
-            },
-        },
-        Err(error) => error.into(),
-    }
-}
-
-/// An armed run.
+/// A run that is armed and read.
 struct Reading<'a> {
     deployment: &'a Deployment,
     board: &'a Board,
     plan: &'a Plan,
-    armed: RunArmed,
     silence: Duration,
     on_event: OnEvent<'a>,
 }
 
 impl Reading<'_> {
-    /// Reads the records from the sequence number `next` on, until the run is done and its last frame read.
-    async fn read(&self, mut next: u32) -> Result<(Run, Vec<Received>), CaptureError> {
+    /// Arms the run and reads its records while they are recorded.
+    async fn read(&self) -> Result<(Run, Vec<Received>), CaptureError> {
+        // All frames of the run come after what is recorded now. To read from there on also catches those of a
+        // board that goes on recording after the run and overwrites its ring.
+        let mut next = self.frames(u32::MAX, 1).await?.first_sequence;
+        let armed = self.arm().await?;
+        if armed.boot_id != self.deployment.boot_id {
+            return Err(self.ended().await);
+        }
+        (self.on_event)(&Event::RunArmed { pattern: self.plan.pattern.clone(), frames: self.plan.frames });
         let mut received = Vec::new();
         let mut recorded = 0;
         let mut begun = false;
         let mut pause = FIRST_PAUSE;
-        let (mut last_news, mut last_answer) = (Instant::now(), Instant::now());
+        let mut last_news = Instant::now();
         loop {
-            let answer = match self.board.frames(next, RECORDS).await {
-                Ok(answer) => answer,
-                // It may have crashed and be on its way back.
-                Err(BoardError::Unreachable { .. }) if last_answer.elapsed() < ABSENCE => {
-                    tokio::time::sleep(LONGEST_PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            last_answer = Instant::now();
-            if answer.boot_id != self.deployment.boot_id {
-                return Err(ended(self.deployment, self.board).await);
-            }
-            if answer.run_id == self.armed.run_id {
+            let answer = self.frames(next, RECORDS).await?;
+            if answer.run_id == armed.run_id {
                 begun = true;
             } else if begun {
-                return Err(self.changed(format!(
-                    "its run {} was replaced by run {}",
-                    self.armed.run_id, answer.run_id
-                )));
+                return Err(
+                    self.changed(format!("its run {} was replaced by run {}", armed.run_id, answer.run_id))
+                );
             }
             let run = Run {
-                id: self.armed.run_id,
+                id: armed.run_id,
                 first_sequence: answer.run_first_sequence,
                 frames: self.plan.frames,
                 tick_hz: answer.tick_hz,
@@ -217,14 +165,62 @@ impl Reading<'_> {
         }
     }
 
+    /// Starts the run. The board itself says whether it has the pattern; only then its list is asked for, which
+    /// it hands out once a second.
+    async fn arm(&self) -> Result<RunArmed, CaptureError> {
+        let Plan { pattern, seed, warmup, frames, stimulus } = self.plan;
+        let (seed, warmup, frames, stimulus) = (*seed, *warmup, *frames, *stimulus);
+        let order = RunOrder { pattern, seed, warmup, frames, stimulus };
+        let asked = Instant::now();
+        loop {
+            match self.board.run(&order).await {
+                // A run that somebody gave up reading is still under way.
+                Err(BoardError::Refused { status: 409, .. }) if asked.elapsed() < self.silence => {
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                }
+                Err(refused @ BoardError::Refused { status: 404, .. }) => {
+                    let known: Vec<_> =
+                        self.board.patterns().await?.patterns.into_iter().map(|p| p.id).collect();
+                    if known.contains(pattern) {
+                        return Err(refused.into());
+                    }
+                    return Err(CaptureError::NoPattern {
+                        board: self.board.address.to_string(),
+                        pattern: pattern.clone(),
+                        known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+                    });
+                }
+                Err(error) => return Err(self.explained(error).await),
+                Ok(armed) => return Ok(armed),
+            }
+        }
+    }
+
+    /// Records of the boot that was deployed to. A board that does not answer may have crashed: its return, which
+    /// tells, is waited for.
+    async fn frames(&self, since: u32, max: u32) -> Result<Frames, CaptureError> {
+        let asked = Instant::now();
+        loop {
+            match self.board.frames(since, max).await {
+                Ok(answer) if answer.boot_id == self.deployment.boot_id => return Ok(answer),
+                Ok(_) => return Err(self.ended().await),
+                Err(BoardError::Unreachable { .. }) if asked.elapsed() < ABSENCE => {
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                }
+                Err(error) => return Err(self.explained(error).await),
+            }
+        }
+    }
+
     /// The pictures of evenly spaced frames. Only those whose bytes have the hash of their frame: the ring may
     /// have moved on.
     async fn pictures(&self, run: &Run, frames: &[Frame]) -> Result<Vec<Picture>, CaptureError> {
         let every = run.frames.div_ceil(PICTURES).max(1);
-        let answer = self.board.pictures(run.first_sequence, PICTURES, every).await?;
-        if answer.boot_id != self.deployment.boot_id {
-            return Err(ended(self.deployment, self.board).await);
-        }
+        let answer = match self.board.pictures(run.first_sequence, PICTURES, every).await {
+            Ok(answer) if answer.boot_id == self.deployment.boot_id => answer,
+            Ok(_) => return Err(self.ended().await),
+            Err(error) => return Err(self.explained(error).await),
+        };
         let first = answer.first_sequence.wrapping_sub(run.first_sequence);
         let indices = (0..).map(|place: u32| first.wrapping_add(place.wrapping_mul(answer.every)));
         let genuine = indices.zip(&answer.pictures).filter(|(index, rgb)| {
@@ -232,6 +228,35 @@ impl Reading<'_> {
             frame.is_ok_and(|at| frames[at].led_hash == fnv1a(rgb))
         });
         Ok(genuine.map(|(index, rgb)| Picture { index, rgb_hex: hex(rgb) }).collect())
+    }
+
+    /// What is behind `error`: a crash, if the board is in another boot by now.
+    async fn explained(&self, error: BoardError) -> CaptureError {
+        match self.board.info_if_up().await {
+            Ok(info) if info.boot_id != self.deployment.boot_id => self.after(&info),
+            _ => error.into(),
+        }
+    }
+
+    /// Why the boot that was deployed to is over.
+    async fn ended(&self) -> CaptureError {
+        match self.board.info().await {
+            Ok(info) => self.after(&info),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// What `info`, of a later boot, says about the end of the one that was deployed to.
+    fn after(&self, info: &ProbeInfo) -> CaptureError {
+        match &info.panic {
+            Some(panic) if panic.boot_id == self.deployment.boot_id => {
+                CaptureError::Died { board: self.board.address.to_string(), panic: panic.clone() }
+            }
+            _ => match still_deployed(self.deployment, self.board, info) {
+                Err(changed) => changed,
+                Ok(()) => self.changed("it named another boot in mid-run".to_owned()),
+            },
+        }
     }
 
     fn changed(&self, reason: String) -> CaptureError {

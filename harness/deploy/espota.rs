@@ -1,11 +1,10 @@
 //! The client of the boards' over-the-air receiver (ArduinoOTA): invitation by UDP, the image by TCP.
 //!
 //! The host sends `0 <its TCP port> <size> <MD5>` to the board's UDP port; the board answers `OK`, or `AUTH` and
-//! a nonce, and connects back. Each 1,024 bytes are acknowledged before the next are sent, as the boards'
-//! receiver expects. Source of the protocol: `ArduinoOTA.cpp` of arduino-esp32 2.0.17 and its `espota.py`.
+//! a nonce, and connects back. It acknowledges what it reads, and ends with `OK` or a refusal. Source of the protocol: `ArduinoOTA.cpp` of arduino-esp32 2.0.17 and its `espota.py`.
 //!
 //! Differs from `espota.py` on purpose: only the board's `OK` ends an upload well, never the mere end of the
-//! connection; a connection counts as the answer to an invitation whose `OK` was lost; and only the board itself
+//! connection; it sends some chunks ahead instead of waiting for each; a connection counts as the answer to an invitation whose `OK` was lost; and only the board itself
 //! may connect. The password by PBKDF2-SHA256 (arduino-esp32 3.3.1 and later) is recognised but not spoken.
 
 use std::io;
@@ -13,19 +12,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use md5::{Digest as _, Md5};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::DeployError;
-use super::acknowledgements::{Acknowledgements, Said};
+use super::transfer::{self, Stopped};
 use crate::board::{Address, BoardError};
 use crate::event::{Event, OnEvent};
 
-/// Bytes that are sent before the board acknowledges them.
-const CHUNK: usize = 1024;
-/// Bytes between two progress events.
-const PROGRESS: usize = 16 * CHUNK;
 /// Digits of the nonce of the older generation (MD5), arduino-esp32 up to 3.3.0.
 const MD5_NONCE: usize = 32;
 /// Digits of the nonce of the newer generation (PBKDF2-SHA256).
@@ -206,75 +200,38 @@ impl Door {
     }
 }
 
-/// Sends the image chunk by chunk.
+/// Sends the image from a task of its own and passes its progress on.
+///
+/// Of its own because the caller may be outside the runtime's threads (`#[tokio::main]`), where each of some
+/// thousand round trips would have to wake one thread more: up to 1.5 times the time (`benches/ota.rs`).
 async fn transfer(
     address: &Address,
-    mut stream: TcpStream,
+    stream: TcpStream,
     image: &[u8],
     limits: &Limits,
     on_event: OnEvent<'_>,
 ) -> Result<Ending, DeployError> {
-    let board = address.to_string();
-    let total = image.len() as u64;
-    let progress = |sent| on_event(&Event::Uploading { sent, total });
-    // The board waits for each chunk; to delay one for the sake of fuller packets would only cost time.
-    let _ = stream.set_nodelay(true);
-    let mut said = Acknowledgements::default();
-    let mut sent = 0;
-    progress(0);
-    for chunk in image.chunks(CHUNK) {
-        let last = sent + chunk.len() == image.len();
-        let outcome = timeout(limits.acknowledgement, exchange(&mut stream, chunk, &mut said)).await;
-        match outcome.unwrap_or_else(|_| Err(silence(limits.acknowledgement))) {
-            Ok(Said::Counted) => sent += chunk.len(),
-            Ok(Said::Done) => {
-                progress(total);
-                return Ok(Ending::Confirmed);
-            }
-            Ok(Said::Refused(reason)) => return Err(DeployError::Refused { board, reason }),
-            Err(source) if last => return Ok(Ending::Unconfirmed(source)),
-            Err(source) => return Err(DeployError::Link { board, sent: sent as u64, total, source }),
-        }
-        if sent % PROGRESS == 0 || last {
-            progress(sent as u64);
-        }
+    let (board, total) = (address.to_string(), image.len() as u64);
+    let (progress, mut acknowledged) = tokio::sync::watch::channel(0);
+    // Dropping the set, as this future is dropped, ends the task and cuts the connection.
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(transfer::transfer(stream, image.to_vec(), *limits, progress));
+    on_event(&Event::Uploading { sent: 0, total });
+    // Ends with the task, whose end of the channel is then gone.
+    while acknowledged.changed().await.is_ok() {
+        on_event(&Event::Uploading { sent: *acknowledged.borrow_and_update(), total });
     }
-    let result = timeout(limits.result, listen(&mut stream, None, &mut said)).await;
-    match result.unwrap_or_else(|_| Err(silence(limits.result))) {
-        Ok(Said::Refused(reason)) => Err(DeployError::Refused { board, reason }),
-        Ok(Said::Done | Said::Counted) => Ok(Ending::Confirmed),
-        Err(source) => Ok(Ending::Unconfirmed(source)),
-    }
-}
-
-/// Sends one chunk and waits until it is acknowledged.
-async fn exchange(stream: &mut TcpStream, chunk: &[u8], said: &mut Acknowledgements) -> io::Result<Said> {
-    match stream.write_all(chunk).await {
-        Ok(()) => listen(stream, Some(chunk.len()), said).await,
-        // A board that gives up says why and closes; its words may still be unread.
-        Err(broken) => match listen(stream, None, said).await {
-            Ok(Said::Refused(reason)) => Ok(Said::Refused(reason)),
-            _ => Err(broken),
-        },
-    }
-}
-
-/// Reads until `outstanding` bytes are acknowledged (`None`: no matter how many) or the board's last word.
-async fn listen(
-    stream: &mut TcpStream,
-    outstanding: Option<usize>,
-    said: &mut Acknowledgements,
-) -> io::Result<Said> {
-    let mut buffer = [0; 64];
-    loop {
-        if let Some(said) = said.so_far(outstanding) {
-            return Ok(said);
+    let sent = *acknowledged.borrow();
+    match task.join_next().await {
+        Some(Ok(Ok(ending))) => Ok(ending),
+        Some(Ok(Err(Stopped::Refused(reason)))) => Err(DeployError::Refused { board, reason }),
+        Some(Ok(Err(Stopped::Broken { sent, source }))) => {
+            Err(DeployError::Link { board, sent, total, source })
         }
-        match stream.read(&mut buffer).await {
-            Ok(0) => return said.at_the_end().ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => said.hear(&buffer[..length])?,
-            Err(broken) => return said.at_the_end().ok_or(broken),
+        Some(Err(stopped)) => {
+            Err(DeployError::Link { board, sent, total, source: io::Error::other(stopped) })
         }
+        None => Err(DeployError::Link { board, sent, total, source: io::ErrorKind::Interrupted.into() }),
     }
 }
 
@@ -286,10 +243,6 @@ async fn resolve(address: &Address) -> io::Result<SocketAddr> {
 
 fn unreachable(address: &Address, source: &io::Error) -> DeployError {
     BoardError::Unreachable { board: address.to_string(), reason: source.to_string() }.into()
-}
-
-fn silence(limit: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("silence for {} s", limit.as_secs_f64()))
 }
 
 fn hex_md5(bytes: impl AsRef<[u8]>) -> String {

@@ -13,6 +13,7 @@ use crate::image::Image;
 
 mod acknowledgements;
 pub mod espota;
+mod transfer;
 
 use espota::Ending;
 

@@ -102,7 +102,7 @@ impl<'t> Faults<'t> {
     }
 
     /// `did you mean …` for a misspelt `word`, else the choices where they are few.
-    pub(super) fn meant<'c>(&mut self, word: &str, choices: &[&'c str]) -> Option<String> {
+    pub(super) fn meant(&mut self, word: &str, choices: &[&str]) -> Option<String> {
         let nearest = match self.suggestions.checked_sub(1) {
             Some(left) => {
                 self.suggestions = left;

@@ -120,6 +120,11 @@ impl Flash {
         Ok(())
     }
 
+    /// Lets go of the file; what is changed from now on is not kept.
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
     fn range(&mut self, partition: Partition, at: usize, length: usize) -> Result<&mut [u8], OutOfPartition> {
         let Partition { label, offset, size, .. } = partition;
         match at.checked_add(length) {

@@ -59,6 +59,16 @@ pub struct Refusal {
 /// The parameters after the question mark.
 pub struct Query(Vec<(String, String)>);
 
+/// A POST that no handler is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unheard {
+    TooLarge,
+    /// Empty, or read as a form by the server library.
+    NoBody,
+    /// It did not come to its end.
+    Late,
+}
+
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
@@ -82,7 +92,7 @@ async fn answer(State((machine, ip)): State<(Arc<Machine>, String)>, request: Re
     let fields = if head.method == Method::POST {
         match read_body(&head, body).await {
             Ok(body) => parse(&body),
-            Err(response) => return response,
+            Err(unheard) => return unheard.response(),
         }
     } else {
         Ok(Map::new())
@@ -120,24 +130,17 @@ fn find(method: &Method, path: &str) -> Option<Route> {
     k1.chain(probe).find(|(of, registered, _)| *of == method && serves(registered)).map(|(_, _, route)| route)
 }
 
-/// The body of a POST, or the answer to one that no handler is asked about.
-async fn read_body(head: &Parts, body: Body) -> Result<Bytes, Response<Body>> {
+/// The body of a POST for its handler.
+async fn read_body(head: &Parts, body: Body) -> Result<Bytes, Unheard> {
     let header = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    let too_large = || {
-        let text = format!(r#"{{"error":"payload_too_large","max_size":{MAX_BODY}}}"#);
-        Err(json(StatusCode::PAYLOAD_TOO_LARGE, text))
-    };
     if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return too_large();
+        return Err(Unheard::TooLarge);
     }
-    let Ok(body) = tokio::time::timeout(RECEIVE_LIMIT, axum::body::to_bytes(body, MAX_BODY)).await else {
-        return Err(respond(StatusCode::REQUEST_TIMEOUT, None, Bytes::new(), false));
-    };
-    let Ok(body) = body else { return too_large() };
+    let received = tokio::time::timeout(RECEIVE_LIMIT, axum::body::to_bytes(body, MAX_BODY)).await;
+    let body = received.map_err(|_| Unheard::Late)?.map_err(|_| Unheard::TooLarge)?;
     if body.is_empty() || is_form(header(header::CONTENT_TYPE).unwrap_or_default(), &body) {
-        let text = "Handler did not handle the request";
-        return Err(respond(StatusCode::NOT_IMPLEMENTED, Some("text/plain"), text.into(), false));
+        return Err(Unheard::NoBody);
     }
     Ok(body)
 }
@@ -160,6 +163,22 @@ fn parse(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
         Some(Ok(Value::Object(fields))) => Ok(fields),
         Some(Ok(_)) => Ok(Map::new()),
         Some(Err(_)) | None => Err(Refusal::bad("invalid_json", "Request body contains invalid JSON")),
+    }
+}
+
+impl Unheard {
+    fn response(self) -> Response<Body> {
+        match self {
+            Self::TooLarge => {
+                let text = format!(r#"{{"error":"payload_too_large","max_size":{MAX_BODY}}}"#);
+                json(StatusCode::PAYLOAD_TOO_LARGE, text)
+            }
+            Self::NoBody => {
+                let text = "Handler did not handle the request";
+                respond(StatusCode::NOT_IMPLEMENTED, Some("text/plain"), text.into(), false)
+            }
+            Self::Late => respond(StatusCode::REQUEST_TIMEOUT, None, Bytes::new(), false),
+        }
     }
 }
 

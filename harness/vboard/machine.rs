@@ -21,7 +21,7 @@ use crate::board::Panic;
 /// Time from a crash to the next boot.
 const RESTART: Duration = Duration::from_secs(1);
 /// After so many crashes in a row the board stays down.
-const CRASHES: u32 = 5;
+const CRASHES: u32 = 3;
 
 /// What all parts of a board share.
 #[derive(Debug)]
@@ -139,11 +139,13 @@ impl Machine {
         self.flash.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the emulator for good, whatever the board does at the moment.
+    /// Ends the emulator for good and lets go of the flash file, whatever the board does at the moment. Requests that
+    /// are still being answered may keep the rest of the board for a while.
     pub fn switch_off(&self) {
         self.socket().off = true;
         self.power.send_replace(Power::Off);
         self.empty_socket();
+        self.flash().close();
     }
 
     /// One boot, from its beginning to its end.

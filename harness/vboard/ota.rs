@@ -94,15 +94,18 @@ pub async fn receive(machine: Arc<Machine>, socket: UdpSocket, password: Option<
         };
         let Some(boot) = machine.up().await else { return };
         say(&socket, sender, "OK").await;
-        update(&machine, &boot, accepted, ip).await;
-        // Invitations that came meanwhile are stale: their senders have been waiting and will ask again.
-        while socket.try_recv_from(&mut datagram).is_ok() {}
-        waiting = None;
+        if update(&machine, &boot, accepted, ip).await {
+            machine.restart(ResetReason::Software);
+            machine.over(&boot).await;
+            // A restart forgets what was asked before it.
+            waiting = None;
+            while socket.try_recv_from(&mut datagram).is_ok() {}
+        }
     }
 }
 
-/// Runs one update; whatever goes wrong is said to the sender and logged.
-async fn update(machine: &Arc<Machine>, boot: &Boot, invitation: Invitation, ip: IpAddr) {
+/// Runs one update; whatever goes wrong is said to the sender and logged. Whether it succeeded.
+async fn update(machine: &Arc<Machine>, boot: &Boot, invitation: Invitation, ip: IpAddr) -> bool {
     let target = match invitation.kind {
         Kind::App => Target::App(next_slot(machine, boot)),
         Kind::Files => Target::Files,
@@ -110,17 +113,17 @@ async fn update(machine: &Arc<Machine>, boot: &Boot, invitation: Invitation, ip:
     // What does not fit is not asked for: no connection.
     let Ok(update) = Update::begin(target, invitation.size) else {
         machine.log.push("OTA Error[1]: Begin Failed");
-        return;
+        return false;
     };
     machine.log.push("OTA Update starting...");
     let connecting = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect((ip, invitation.port)));
     let Ok(Ok(mut stream)) = connecting.await else {
         machine.log.push("OTA Error[2]: Connect Failed");
-        return;
+        return false;
     };
     let transferred = tokio::select! {
         transferred = transfer(machine, &mut stream, update) => transferred,
-        () = machine.over(boot) => return, // restarted in mid-transfer: the connection is cut
+        () = machine.over(boot) => return false, // restarted in mid-transfer: the connection is cut
     };
     let outcome = match transferred {
         Ok(Some(update)) => {
@@ -130,7 +133,7 @@ async fn update(machine: &Arc<Machine>, boot: &Boot, invitation: Invitation, ip:
         }
         Ok(None) => {
             machine.log.push("OTA Error[3]: Receive Failed");
-            return;
+            return false;
         }
         Err(error) => Err(error),
     };
@@ -142,9 +145,7 @@ async fn update(machine: &Arc<Machine>, boot: &Boot, invitation: Invitation, ip:
     // The sender may be gone; what was written is written all the same.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
-    if outcome.is_ok() {
-        machine.restart(ResetReason::Software);
-    }
+    outcome.is_ok()
 }
 
 /// Receives the bytes of `update`. `None`: the sender fell silent.

@@ -165,6 +165,8 @@ impl Receiver {
         let invited = self.invited().await;
         self.say("OK").await;
         let stream = TcpStream::connect(("127.0.0.1", invited.port)).await.unwrap();
+        // As a board does; otherwise its last word waits in its buffers, and is lost if it then closes.
+        stream.set_nodelay(true).unwrap();
         (invited, stream)
     }
 }

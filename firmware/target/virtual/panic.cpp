@@ -4,16 +4,48 @@
 #include "shared_mailbox.h"
 #include "uart.h"
 
+extern "C" char __leds_page[], __leds_end[], __sent_page[], __sent_end[];
+extern "C" char __guard_start[], __guard_end[];
+
 namespace {
 
-const char* const REASONS[] = {"none", "trap", "watchdog", "abort"};
+const char* const REASONS[] = {"none", "trap", "watchdog", "abort", "guard"};
+
+// A write this near behind a buffer was meant for it.
+const uint32_t NEAR = 0x8000u;
 
 void write_field(const char* name, uint32_t value) {
     uart::write(name);
     uart::write_hex(value);
 }
 
+bool is_near(uint32_t address, const char* page, const char* end) {
+    const uint32_t first = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(page));
+    const uint32_t behind = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(end));
+    return address >= first - NEAR && address < behind + NEAR;
+}
+
+// Says what lies where the firmware must not go.
+void explain_address(MailboxPanic& what) {
+    const uint32_t guard = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__guard_start));
+    if (is_near(what.value, __leds_page, __leds_end)) {
+        describe(what, "outside of the buffer ", "leds");
+    } else if (is_near(what.value, __sent_page, __sent_end)) {
+        describe(what, "outside of the buffer ", "fastled_leds");
+    } else if (what.value - guard < static_cast<uint32_t>(__guard_end - __guard_start)) {
+        describe(what, "the stack is full", "");
+    }
+}
+
 }  // namespace
+
+void describe(MailboxPanic& what, const char* first, const char* second) {
+    char* to = what.text;
+    char* const end = what.text + sizeof what.text - 1;
+    while (*first && to < end) *to++ = *first++;
+    while (*second && to < end) *to++ = *second++;
+    *to = '\0';
+}
 
 void panic(const MailboxPanic& what) {
     mailbox.panic = what;
@@ -21,6 +53,10 @@ void panic(const MailboxPanic& what) {
     mailbox.panic.pattern = mailbox.current_pattern;
     uart::write("panic: ");
     uart::write(REASONS[what.reason]);
+    if (what.text[0]) {
+        uart::write(": ");
+        uart::write(what.text);
+    }
     write_field(" cause ", what.cause);
     write_field(" pc ", what.pc);
     write_field(" value ", what.value);
@@ -36,14 +72,15 @@ void panic(const MailboxPanic& what) {
 
 // Called by trap_entry on a stack of its own.
 extern "C" void on_trap(uint32_t cause, uint32_t pc, uint32_t value, uint32_t ra, uint32_t sp) {
-    const uint32_t reason = cause == machine::CAUSE_TIMER ? PANIC_WATCHDOG : PANIC_TRAP;
-    panic({reason, cause, pc, value, ra, sp, 0, 0});
+    MailboxPanic what = {cause == machine::CAUSE_TIMER ? PANIC_WATCHDOG : PANIC_TRAP, cause, pc, value, ra, sp, 0, 0, ""};
+    if (cause == machine::CAUSE_LOAD_FAULT || cause == machine::CAUSE_STORE_FAULT) explain_address(what);
+    panic(what);
 }
 
 extern "C" void abort() {
     const uint32_t caller = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
     const uint32_t frame = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
-    panic({PANIC_ABORT, 0, caller, 0, caller, frame, 0, 0});
+    panic({PANIC_ABORT, 0, caller, 0, caller, frame, 0, 0, ""});
 }
 
 // What a virtual function without a body calls.

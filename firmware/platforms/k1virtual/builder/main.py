@@ -5,6 +5,7 @@ same source gives the same image, to the byte, on everybody's machine and in eve
 """
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -71,6 +72,9 @@ COMMON = [
     "-fomit-frame-pointer",
     "-ffunction-sections",
     "-fdata-sections",
+    # The linker script places some variables by their names: each has a section of its own.
+    "-mllvm",
+    "-enable-global-merge=false",
     "-fno-stack-protector",
     "-fno-sanitize=all",
     "-fno-pic",
@@ -110,6 +114,47 @@ env.Append(
         "-mno-relax",
     ],
 )
+
+
+
+def read_host():
+    """What the harness wrote beside a checkout: its sources, include folders, defines and its host's folder."""
+    with open(env.subst("$PROJECT_DIR/host.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def add(build_env, folder, below, sources):
+    """Compiles files of a folder into tested/: by that name the linker script knows what is under test."""
+    files = build_env.CollectBuildFiles(
+        os.path.join("$BUILD_DIR", "tested", folder), os.path.join("$PROJECT_SRC_DIR", folder, below), sources
+    )
+    env.Append(PIOBUILDFILES=[build_env.Object(file) for file in files])
+
+
+def add_generated():
+    add(env, "hosts/generated", "", ["+<*.cpp>"])
+    add(env, "generated", "", ["+<*.cpp>"])
+
+
+def add_checkout(host):
+    checkout = os.path.join("$PROJECT_SRC_DIR", "checkout")
+    ours = env.Clone()
+    ours.Append(
+        CPPPATH=[os.path.join("$PROJECT_SRC_DIR", "compat")] + [os.path.join(checkout, path) for path in host["include"]],
+        CPPDEFINES=[tuple(define.split("=", 1)) for define in host["defines"]],
+    )
+    theirs = ours.Clone()
+    # Their compiler is another one, with other warnings.
+    theirs.Append(CCFLAGS=["-w"])
+    add(ours, "compat", "", ["+<*.cpp>"])
+    add(ours, host["host"], "", ["+<*.cpp>"])
+    add(theirs, "checkout", "", ["+<%s>" % path for path in host["sources"]])
+
+
+if env["PIOENV"] == "checkout":
+    add_checkout(read_host())
+else:
+    add_generated()
 
 elf = env.BuildProgram()
 

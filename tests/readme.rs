@@ -1,0 +1,21 @@
+//! What the README says is true.
+
+const README: &str = include_str!("../README.md");
+
+#[test]
+fn the_first_test_of_the_readme_is_one_that_is_compiled_and_run() {
+    let test = include_str!("../fixtures/user-project/tests/frames.rs");
+    assert!(
+        README.contains(&format!("```rust\n{test}```")),
+        "copy fixtures/user-project/tests/frames.rs into README.md"
+    );
+}
+
+#[test]
+fn every_file_that_the_readme_links_to_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http")) {
+        assert!(root.join(link).exists(), "README.md links to {link}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The virtual board through its sockets, with the real emulator and real images.
+
+mod client;
+mod images;
+
+mod crashes;
+mod http;
+mod life;
+mod ota;
+mod runs;
+mod slots;

@@ -1,0 +1,143 @@
+//! Measured runs: what they give depends on nothing but image and plan.
+
+use std::time::{Duration, Instant};
+
+use k1_hil::board::RunState;
+use k1_hil::board::probe::{FrameRecord, Frames};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::{arm, board_with, get, info, pictures, post, run, within};
+use crate::images::images;
+
+/// The records with what tells two runs apart taken out: place in the board's life and run id.
+fn relative(frames: &Frames) -> Vec<FrameRecord> {
+    let begin = frames.records[0].start_ns;
+    let relative = |record: &FrameRecord| FrameRecord {
+        sequence: record.sequence - frames.first_sequence,
+        start_ns: record.start_ns - begin,
+        run_id: 0,
+        ..*record
+    };
+    frames.records.iter().map(|record| relative(record).sealed()).collect()
+}
+
+/// FNV-1a, 32 bit.
+fn hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811C_9DC5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[tokio::test]
+async fn two_runs_give_the_same_records_to_the_last_digit() {
+    let board = board_with(&images().await.all.bin).await;
+    let first = run(board.address(), "glow", 100).await;
+    run(board.address(), "heavy", 10).await;
+    let second = run(board.address(), "glow", 100).await;
+    assert_eq!((first.run_id, second.run_id, first.records.len()), (1, 3, 100));
+    assert!(first.records.iter().all(FrameRecord::is_whole));
+    assert_eq!(relative(&first), relative(&second));
+    assert_ne!(first.records[0].led_hash, first.records[99].led_hash, "the pattern moves");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_boards_at_once_do_not_disturb_each_others_numbers() {
+    let image = &images().await.all.bin;
+    let mut boards = JoinSet::new();
+    for _ in 0..10 {
+        boards.spawn(async {
+            let board = board_with(image).await;
+            relative(&run(board.address(), "glow", 200).await)
+        });
+    }
+    let all = boards.join_all().await;
+    assert_eq!(all.len(), 10);
+    assert!(all.iter().all(|records| *records == all[0]));
+}
+
+#[tokio::test]
+async fn a_run_that_fills_the_ring_is_read_whole_though_the_board_draws_on() {
+    let board = board_with(&images().await.all.bin).await;
+    let address = board.address();
+    let frames = run(address, "dark", 2048).await;
+    let (first, next) = (frames.first_sequence, frames.first_sequence + 2048);
+    within(async {
+        let later =
+            || async { Frames::decode(&get(address, &format!("/api/hil/frames?since={next}")).await.body) };
+        while later().await.unwrap().records.len() < 20 {}
+    })
+    .await;
+    let again = Frames::decode(&get(address, &format!("/api/hil/frames?since={first}")).await.body).unwrap();
+    assert_eq!((again.first_sequence, again.overwritten, again.records.len()), (first, 0, 2048));
+    assert_eq!(again.records, frames.records);
+    let all = pictures(address, &format!("since={first}")).await;
+    assert_eq!(all.pictures.len(), 2048);
+}
+
+#[tokio::test]
+async fn frames_are_answered_while_a_run_is_under_way() {
+    let board = board_with(&images().await.all.bin).await;
+    let address = board.address();
+    let id = arm(address, "heavy", 1000).await;
+    let refused = post(address, "/api/hil/run", &json!({"pattern": "glow", "frames": 1})).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (409, &json!("run_under_way")));
+    let mut seen = Vec::new();
+    within(async {
+        loop {
+            let first = info(address).await.run.first_sequence;
+            let frames =
+                Frames::decode(&get(address, &format!("/api/hil/frames?since={first}")).await.body).unwrap();
+            let of_run =
+                frames.records.iter().filter(|record| record.run_id == id && record.is_whole()).count();
+            seen.push(of_run);
+            if frames.run_state == RunState::Done {
+                break;
+            }
+        }
+    })
+    .await;
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert!(seen.iter().any(|&count| (1..1000).contains(&count)), "{seen:?}");
+    let last = info(address).await.run;
+    assert_eq!((last.id, last.state, last.recorded), (id, RunState::Done, 1000));
+}
+
+#[tokio::test]
+async fn pictures_are_those_of_the_records() {
+    let board = board_with(&images().await.all.bin).await;
+    let frames = run(board.address(), "glow", 50).await;
+    let first = frames.first_sequence;
+    let answer = pictures(board.address(), &format!("since={first}&max=4&every=7")).await;
+    assert_eq!((answer.boot_id, answer.first_sequence, answer.every), (frames.boot_id, first, 7));
+    let hashes: Vec<u32> = answer.pictures.iter().map(|picture| hash(picture)).collect();
+    let expected: Vec<u32> = frames.records.iter().step_by(7).take(4).map(|record| record.led_hash).collect();
+    assert_eq!((hashes, usize::from(answer.led_count)), (expected, 160));
+}
+
+#[rstest]
+#[case(json!({"pattern": "nonsense", "frames": 1}), 404, "pattern_not_found")]
+#[case(json!({"pattern": 3, "frames": 1}), 404, "pattern_not_found")]
+#[case(json!({"frames": 1}), 400, "missing_field")]
+#[case(json!({"pattern": "glow"}), 400, "missing_field")]
+#[case(json!({"pattern": "glow", "frames": 0}), 400, "invalid_value")]
+#[case(json!({"pattern": "glow", "frames": 2049}), 400, "invalid_value")]
+#[case(json!({"pattern": "glow", "frames": 1.5}), 400, "invalid_value")]
+#[case(json!({"pattern": "glow", "frames": 1, "warmup": 70000}), 400, "invalid_value")]
+#[case(json!({"pattern": "glow", "frames": 1, "seed": -1}), 400, "invalid_value")]
+#[case(json!({"pattern": "glow", "frames": 1, "stimulus": "opera"}), 400, "invalid_value")]
+#[tokio::test]
+async fn a_run_that_cannot_be_is_refused(#[case] order: Value, #[case] status: u16, #[case] code: &str) {
+    let board = board_with(&images().await.other.bin).await;
+    let answer = post(board.address(), "/api/hil/run", &order).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (status, &json!(code)), "{}", answer.text());
+    assert_eq!(info(board.address()).await.run.state, RunState::None);
+}
+
+#[tokio::test]
+async fn a_board_left_alone_keeps_to_the_clock_on_the_wall() {
+    let board = board_with(&images().await.all.bin).await;
+    let (begin, before) = (Instant::now(), info(board.address()).await.uptime_us);
+    within(async { while info(board.address()).await.uptime_us < before + 400_000 {} }).await;
+    // It may lag on a busy host, but never runs ahead: a tick and a frame of difference.
+    assert!(begin.elapsed() > Duration::from_millis(330), "{:?}", begin.elapsed());
+}
