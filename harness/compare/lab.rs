@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::revision::{Found, Measured, Numbers, Refusal, Revision, Run};
 use super::store::Known;
-use crate::board::Board;
+use crate::bench::Bench;
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::image::{CompileError, Image};
 use crate::session::{self, Baselines, Findings, Selection, Session};
 use crate::source::CheckoutError;
 use crate::tools::Toolbox;
-use crate::vboard::{Options, VirtualBoard};
 use crate::verdict::Statistics;
 
 /// A place to measure the commits of one checkout: the tools, the plan, and virtual boards, which start when the first
@@ -23,7 +22,7 @@ pub struct Lab<'a> {
     pub(super) session: Session,
     /// The patterns that count; empty: all.
     pub(super) patterns: Vec<String>,
-    boards: Vec<(VirtualBoard, Board)>,
+    bench: Option<Bench>,
 }
 
 /// What became of building a revision.
@@ -43,7 +42,7 @@ impl<'a> Lab<'a> {
             toolbox,
             session,
             patterns: Vec::new(),
-            boards: Vec::new(),
+            bench: None,
         };
         lab.count(patterns);
         lab
@@ -123,19 +122,13 @@ impl<'a> Lab<'a> {
     }
 
     async fn run(&mut self, image: &Image, on_event: OnEvent<'_>) -> Result<Findings, Error> {
-        while self.boards.len() < cores() {
-            let started = VirtualBoard::start(Options::new(self.toolbox.qemu()?)).await?;
-            let board = Board::connect(started.address()).await?;
-            self.boards.push((started, board));
-        }
-        let boards: Vec<Board> = self.boards.iter().map(|(_, board)| board.clone()).collect();
-        self.session.run_on(image, &boards, "", "", on_event).await
+        let bench = match self.bench.take() {
+            Some(bench) => bench,
+            None => Bench::of_virtual_boards(usize::MAX, self.toolbox).await?,
+        };
+        let bench = self.bench.insert(bench);
+        self.session.run_on(image, &bench.boards, "", "", on_event).await
     }
-}
-
-/// As many boards as there are cores, each of which keeps one busy.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 async fn build(

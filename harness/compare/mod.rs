@@ -22,7 +22,7 @@ pub use diff::{Diff, Finding, Row};
 pub use history::{History, HistoryFiles, Point, Step};
 pub use lab::Lab;
 pub use revision::{Found, Measured, Numbers, Refusal, Revision, Run};
-pub use text::{diff_markdown, diff_table, history_csv, history_table};
+pub use text::{bisection_text, diff_markdown, diff_table, history_csv, history_table};
 
 use crate::error::Blame;
 

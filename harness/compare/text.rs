@@ -1,10 +1,11 @@
 //! Comparisons for people: as tables for a terminal, as Markdown for a pull request, as CSV for a spreadsheet.
 
+use super::bisect::{Bisection, Fault, Passed};
 use super::diff::{Diff, Finding, Row};
 use super::history::History;
 use super::revision::{Numbers, Refusal};
 use crate::verdict::words::{counted, signed_percent, thousands};
-use crate::verdict::{Likeness, Metric};
+use crate::verdict::{Change, Likeness, Metric};
 
 /// What the numbers are, said under every table.
 const UNIT: &str = "instructions per frame on an emulated CPU: exact, and a model of the chip";
@@ -203,6 +204,50 @@ pub fn history_table(history: &History) -> String {
     let commits = counted(history.points.len() as u64, "commit");
     let built = history.points.len() - refused.len();
     text + &format!("\n{commits}, of which {built} built ({UNIT})\n")
+}
+
+/// What a bisection found, for a terminal.
+pub fn bisection_text(found: &Bisection) -> String {
+    let Bisection { pattern, first_bad, after, changes, .. } = found;
+    let did = match (found.fault, after) {
+        (Fault::Fails, Numbers::Failed(reason)) => format!("made {pattern} fail: {reason}"),
+        (Fault::OtherPicture, _) => {
+            format!("changed what {pattern} draws: {} differ", counted(found.other_frames.into(), "frame"))
+        }
+        _ => {
+            let worst = changes.iter().filter(|change| change.gates && change.difference > 0.0);
+            let worst = worst.max_by(|a, b| a.difference.total_cmp(&b.difference));
+            worst.map_or_else(|| format!("made {pattern} slower"), |change| slower(pattern, change))
+        }
+    };
+    let mut text = format!("{} {}\n  {}  {}\n", first_bad.short(), did, first_bad.date, first_bad.subject);
+    if !found.suspects.is_empty() {
+        text += "\none of these may have done it too, for it could not be measured:\n";
+        text += &passed(&found.suspects);
+    }
+    let others: Vec<Passed> =
+        found.passed_over.iter().filter(|passed| !found.suspects.contains(passed)).cloned().collect();
+    if !others.is_empty() {
+        text += "\npassed over:\n";
+        text += &passed(&others);
+    }
+    text + &format!("\n{} measured ({UNIT})\n", counted(found.measured as u64, "commit"))
+}
+
+fn slower(pattern: &str, change: &Change) -> String {
+    let (was, is) = (change.value_text(change.baseline), change.value_text(change.measured));
+    match change.metric {
+        Metric::LateFrames => format!("made more frames of {pattern} late: {was} before, {is} now"),
+        metric => {
+            let by = change.effect_percent.map(|percent| signed_percent(percent) + " ").unwrap_or_default();
+            format!("made {pattern} {by}slower: {metric} {was} before, {is} now")
+        }
+    }
+}
+
+fn passed(list: &[Passed]) -> String {
+    let line = |p: &Passed| format!("  {} {}\n    {}\n", p.commit.short(), p.commit.subject, p.reason);
+    list.iter().map(line).collect()
 }
 
 /// One line per commit and pattern; commits that do not build have one line with no pattern.
