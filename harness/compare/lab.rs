@@ -37,13 +37,8 @@ impl<'a> Lab<'a> {
     /// if `patterns` is empty.
     pub fn new(checkout: &Path, toolbox: &'a Toolbox, session: Session, patterns: Vec<String>) -> Self {
         let session = Session { baselines: Baselines::None, ..session };
-        let mut lab = Self {
-            checkout: checkout.to_owned(),
-            toolbox,
-            session,
-            patterns: Vec::new(),
-            bench: None,
-        };
+        let mut lab =
+            Self { checkout: checkout.to_owned(), toolbox, session, patterns: Vec::new(), bench: None };
         lab.count(patterns);
         lab
     }
