@@ -45,7 +45,7 @@ void FrameLoop::set_audio(const Audio& audio) {
     idle_ = audio_ = audio;
     stimulus_.reset(audio.stimulus, audio.seed, time_base::elapsed_ns() / 1000u);
     sound_.reset(audio.seed);
-    if (audio.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard());
+    hear_first();
 }
 
 void FrameLoop::advance(uint64_t until_ns, uint32_t most) {
@@ -80,29 +80,34 @@ void FrameLoop::begin(const Audio& audio) {
     stimulus_.reset(audio.stimulus, audio.seed, 0);
     sound_.reset(audio.seed);
     heard_until_us_ = 0;
-    if (audio.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard());
+    hear_first();
     platform::watch_stack();
 }
 
 // Makes the sound that became known until `elapsed_us`, and returns the ticks that the firmware's analysis took.
 uint32_t FrameLoop::hear_until(uint64_t elapsed_us) {
     uint32_t ticks = 0;
-    bool is_new = false;
     while (stimulus_.next_us() <= elapsed_us) {
-        const uint64_t chunk_end_us = stimulus_.next_us();
         stimulus_.make_chunk();
-        is_new = true;
-        if (audio_.source == AUDIO_SAMPLES) ticks += listen(chunk_end_us);
+        const float* samples = sound_.play(stimulus_.score());
+        if (audio_.source == AUDIO_SNAPSHOT) {
+            renderer::hear(stimulus_.heard(), samples);
+        } else {
+            ticks += listen(samples);
+        }
+        heard_until_us_ = stimulus_.heard().time_us;
     }
-    if (is_new && audio_.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard());
-    heard_until_us_ = stimulus_.heard().time_us;
     return ticks;
 }
 
+// The chunk that the stimulus makes at its beginning; an analysis needs no first one.
+void FrameLoop::hear_first() {
+    if (audio_.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard(), sound_.play(stimulus_.score()));
+}
+
 // K1 analyses on a core of its own, so this costs the frames nothing; the result is known at once.
-uint32_t FrameLoop::listen(uint64_t chunk_end_us) {
-    const float* samples = sound_.play(stimulus_.score());
-    time_base::enter_audio(chunk_end_us * 1000u);
+uint32_t FrameLoop::listen(const float* samples) {
+    time_base::enter_audio(static_cast<uint64_t>(stimulus_.heard().time_us) * 1000u);
     platform::arm_watchdog();
     const uint32_t start = platform::ticks();
     renderer::listen(samples);

@@ -51,7 +51,8 @@ public:
 private:
     void begin(const Audio& audio);
     uint32_t hear_until(uint64_t elapsed_us);
-    uint32_t listen(uint64_t chunk_end_us);
+    void hear_first();
+    uint32_t listen(const float* samples);
     void draw_frame(uint32_t run_id);
     void pace(uint64_t frame_start_ns);
 

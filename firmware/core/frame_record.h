@@ -4,7 +4,7 @@
 
 #define FRAME_RING_CAPACITY 2048u
 #define FRAME_RECORD_SEAL 0x4B314846u
-#define MAX_LEDS 160u
+#define MAX_LEDS 192u  // commits of K1 had 160 and 180
 
 struct FrameRecord {
     uint32_t sequence;        // counts frames since boot, from 0

@@ -46,6 +46,10 @@ uint32_t stack_used();
 // Ends the firmware if something was written in front of the LED buffer; a write behind it ends in a fault at once.
 void check_guards();
 
+// Keeps what the firmware under test says for the board's log, which it reaches after the frame; what is too much is
+// lost.
+void log(const char* text, uint32_t length);
+
 // Called after each frame and whenever a run begins or ends, with the clock paused.
 void publish(const FrameStatus& status);
 

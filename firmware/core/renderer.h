@@ -33,12 +33,12 @@ void select(uint32_t index);
 void set_settings(const Settings& wanted);
 Settings settings();
 
-// Takes `heard` for what the firmware's audio analysis found.
-void hear(const Heard& heard);
+// Takes `heard` for what the firmware's audio analysis found in the next SOUND_CHUNK samples (sound.h), -1 to 1.
+void hear(const Heard& heard, const float* samples);
 
 // Whether listen() may be called.
 extern const bool CAN_LISTEN;
-// Gives the firmware's own audio analysis the next SOUND_CHUNK samples (sound.h), -1 to 1, and lets it work.
+// Gives the firmware's own audio analysis the next SOUND_CHUNK samples, and lets it work.
 void listen(const float* samples);
 
 // Draws one frame, the colour pipeline included. What this takes is measured as `render`.

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 const int SOUND_CHUNK = 64;
-const float SOUND_RATE_HZ = 12800.0f;
+const int SOUND_RATE_HZ = 12800;
 
 // What sounds in one chunk. Loudness: 0 to 1 each.
 struct Score {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use k1_hil::board::Address;
-use k1_hil::capture::{Plan, Stimulus};
+use k1_hil::capture::{AudioSource, Plan, Stimulus};
 use k1_hil::compare::Lab;
 use k1_hil::deploy::DeployOptions;
 use k1_hil::session::Session;
@@ -74,6 +74,9 @@ pub(crate) struct PlanArgs {
     /// What the pattern hears
     #[arg(long, value_enum, default_value_t)]
     stimulus: Stimulus,
+    /// Whether the firmware is told what there is to hear, or hears it with its own audio analysis
+    #[arg(long, value_enum, default_value_t)]
+    audio: AudioSource,
 }
 
 impl PlanArgs {
@@ -84,6 +87,7 @@ impl PlanArgs {
             warmup: self.warmup,
             frames: self.frames,
             stimulus: self.stimulus,
+            audio: self.audio,
         }
     }
 }

@@ -91,7 +91,7 @@ Settings settings() {
             p.brightness_floor,   p.frame_min_period_ms};
 }
 
-void hear(const Heard& heard) {
+void hear(const Heard& heard, const float*) {
     AudioDataPayload& audio = snapshot.payload;
     copy(audio.spectrogram, heard.spectrogram);
     copy(audio.spectrogram_smooth, heard.spectrogram_smooth);

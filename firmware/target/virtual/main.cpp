@@ -4,6 +4,7 @@
 #include "../../core/renderer.h"
 #include "../../core/version.h"
 #include "clock.h"
+#include "guest_log.h"
 #include "heap.h"
 #include "identity.h"
 #include "machine.h"
@@ -140,6 +141,7 @@ void transmit(const uint8_t*, uint32_t led_count) {
 uint32_t heap_free() { return heap::free_now(); }
 
 void publish(const FrameStatus& status) {
+    guest_log::flush();
     finish_writing();
     mailbox.current_pattern = status.current_pattern;
     mailbox.next_sequence = status.next_sequence;

@@ -19,32 +19,45 @@ void write_field(const char* name, uint32_t value) {
     uart::write_hex(value);
 }
 
-bool is_near(uint32_t address, const char* page, const char* end) {
-    const uint32_t first = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(page));
-    const uint32_t behind = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(end));
-    return address >= first - NEAR && address < behind + NEAR;
+uint32_t address_of(const char* place) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(place)); }
+
+// Whether `what` happened near the buffer; if so, says where.
+bool is_near(MailboxPanic& what, const char* name, const char* page, const char* end) {
+    const uint32_t first = address_of(page), behind = address_of(end);
+    if (what.value < first - NEAR || what.value >= behind + NEAR) return false;
+    const bool is_behind = what.value >= behind;
+    describe(what, what.cause == machine::CAUSE_STORE_FAULT ? "a write " : "a read ");
+    describe(what, is_behind ? what.value - behind : first - what.value);
+    describe(what, is_behind ? " bytes behind the end of " : " bytes and more in front of ");
+    describe(what, name);
+    return true;
 }
 
 // Says what lies where the firmware must not go.
 void explain_address(MailboxPanic& what) {
-    const uint32_t guard = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__guard_start));
-    if (is_near(what.value, __leds_page, __leds_end)) {
-        describe(what, "outside of the buffer ", "leds");
-    } else if (is_near(what.value, __sent_page, __sent_end)) {
-        describe(what, "outside of the buffer ", "fastled_leds");
-    } else if (what.value - guard < static_cast<uint32_t>(__guard_end - __guard_start)) {
-        describe(what, "the stack is full", "");
+    if (is_near(what, "leds", __leds_page, __leds_end)) return;
+    if (is_near(what, "fastled_leds", __sent_page, __sent_end)) return;
+    if (what.value >= address_of(__guard_start) && what.value < address_of(__guard_end)) {
+        describe(what, "the stack is full");
     }
 }
 
 }  // namespace
 
-void describe(MailboxPanic& what, const char* first, const char* second) {
-    char* to = what.text;
+void describe(MailboxPanic& what, const char* text) {
     char* const end = what.text + sizeof what.text - 1;
-    while (*first && to < end) *to++ = *first++;
-    while (*second && to < end) *to++ = *second++;
+    char* to = what.text + __builtin_strlen(what.text);
+    while (*text && to < end) *to++ = *text++;
     *to = '\0';
+}
+
+void describe(MailboxPanic& what, uint32_t number) {
+    char digits[11];
+    char* p = digits + sizeof digits - 1;
+    *p = '\0';
+    do *--p = static_cast<char>('0' + number % 10);
+    while ((number /= 10) != 0);
+    describe(what, p);
 }
 
 void panic(const MailboxPanic& what) {

@@ -57,7 +57,8 @@ char* stack_pointer() {
 [[noreturn]] void guard_broken(const char* buffer) {
     MailboxPanic what = MailboxPanic();
     what.reason = PANIC_GUARD;
-    describe(what, "it wrote in front of ", buffer);
+    describe(what, "the frame wrote in front of ");
+    describe(what, buffer);
     panic(what);
 }
 

@@ -16,7 +16,9 @@ from SCons.Script import Default, DefaultEnvironment
 env = DefaultEnvironment()
 
 TARGET_DIR = os.path.join("$PROJECT_SRC_DIR", "target", "virtual")
-SIZE_SCRIPT = os.path.join(env.PioPlatform().get_dir(), "builder", "size.py")
+SCRIPTS = os.path.join(env.PioPlatform().get_dir(), "builder")
+SIZE_SCRIPT = os.path.join(SCRIPTS, "size.py")
+DOUBLES_SCRIPT = os.path.join(SCRIPTS, "doubles.py")
 
 
 def zig():
@@ -101,7 +103,6 @@ env.Replace(
 )
 
 env.Append(
-    CPPPATH=["$PROJECT_SRC_DIR", os.path.join("$PROJECT_SRC_DIR", "core"), os.path.join("$PROJECT_SRC_DIR", "generated")],
     ASPPFLAGS=COMMON,
     CCFLAGS=COMMON,
     CXXFLAGS=["-std=gnu++11", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
@@ -132,18 +133,22 @@ def add(build_env, folder, below, sources):
 
 
 def add_generated():
-    add(env, "hosts/generated", "", ["+<*.cpp>"])
-    add(env, "generated", "", ["+<*.cpp>"])
+    tested = env.Clone()
+    tested.Append(CPPPATH=[os.path.join("$PROJECT_SRC_DIR", path) for path in ("", "core", "generated")])
+    add(tested, "hosts/generated", "", ["+<*.cpp>"])
+    add(tested, "generated", "", ["+<*.cpp>"])
 
 
 def add_checkout(host):
     checkout = os.path.join("$PROJECT_SRC_DIR", "checkout")
+    folders = [os.path.join(checkout, path) for path in host["include"]]
+    compat = os.path.join("$PROJECT_SRC_DIR", "compat")
+    defines = [tuple(define.split("=", 1)) for define in host["defines"]]
     ours = env.Clone()
-    ours.Append(
-        CPPPATH=[os.path.join("$PROJECT_SRC_DIR", "compat")] + [os.path.join(checkout, path) for path in host["include"]],
-        CPPDEFINES=[tuple(define.split("=", 1)) for define in host["defines"]],
-    )
-    theirs = ours.Clone()
+    # Not searched as CPPPATH: what is wrong in their headers is no warning of ours.
+    ours.Append(CPPPATH=[compat], CPPDEFINES=defines, CCFLAGS=['-isystem"%s"' % env.subst(path) for path in folders])
+    theirs = env.Clone()
+    theirs.Append(CPPPATH=[compat] + folders, CPPDEFINES=defines)
     # Their compiler is another one, with other warnings.
     theirs.Append(CCFLAGS=["-w"])
     add(ours, "compat", "", ["+<*.cpp>"])
@@ -174,3 +179,15 @@ env.Depends(elf, env.subst("$LDSCRIPT_PATH"))
 size = env.Alias("checkprogsize")
 env.Depends(size, image)
 Default([image, size])
+
+if env["PIOENV"] == "checkout":
+    doubles = env.Command(
+        os.path.join("$BUILD_DIR", "doubles.json"),
+        elf,
+        env.VerboseAction(
+            '"$PYTHONEXE" "%s" "$SOURCE" "%s" "$TARGET"'
+            % (DOUBLES_SCRIPT, os.path.join("$BUILD_DIR", "tested", "checkout")),
+            "Listing $TARGET",
+        ),
+    )
+    Default(doubles)
