@@ -195,6 +195,22 @@ pub(super) fn finding_of(changes: &[Change], picture: Likeness) -> Finding {
     }
 }
 
+/// The number behind a finding: of those that went its way the one that changed most.
+pub(super) fn deciding(changes: &[Change], finding: Finding) -> Option<&Change> {
+    let direction = match finding {
+        Finding::Slower => Direction::Worse,
+        Finding::Faster => Direction::Better,
+        _ => return None,
+    };
+    let decides = changes.iter().filter(|change| change.gates && change.direction == direction);
+    decides.max_by(|a, b| magnitude(a).total_cmp(&magnitude(b)))
+}
+
+/// In percent of the render time, or points of late frames.
+fn magnitude(change: &Change) -> f64 {
+    change.effect_percent.unwrap_or(change.difference).abs()
+}
+
 /// How many frames differ, and the first of them.
 pub(super) fn other_frames(then: &Run, now: &Run) -> (u32, Option<u32>) {
     let pairs = then.led_hashes.iter().zip(&now.led_hashes);
@@ -202,10 +218,9 @@ pub(super) fn other_frames(then: &Run, now: &Run) -> (u32, Option<u32>) {
     (others.len() as u32, others.first().copied())
 }
 
-/// How large the change is, in percent of the render time or points of late frames.
+/// How large the change is.
 fn size(row: &Row) -> f64 {
-    let gated = row.changes.iter().filter(|change| change.gates);
-    gated.map(|change| change.effect_percent.unwrap_or(change.difference).abs()).fold(0.0, f64::max)
+    row.changes.iter().filter(|change| change.gates).map(magnitude).fold(0.0, f64::max)
 }
 
 fn outcome(rows: &[Row], base: &Measured, head: &Measured) -> Outcome {

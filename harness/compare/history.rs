@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::diff::{Finding, finding_of, other_frames};
+use super::diff::{Finding, deciding, finding_of, other_frames};
 use super::lab::{Lab, revision};
 use super::page;
 use super::revision::{Measured, Numbers, Revision, Run};
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::OnEvent;
 use crate::source::Repository;
 use crate::stored::{self, StoredError};
-use crate::verdict::{Comparison, Likeness, Metric, exact_changes};
+use crate::verdict::{Change, Comparison, Likeness, exact_changes};
 
 /// What the patterns of a checkout cost over its commits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,8 +44,9 @@ pub struct Step {
     pub point: usize,
     pub pattern: String,
     pub finding: Finding,
-    /// Of the render median; absent where one side has no run.
-    pub effect_percent: Option<f64>,
+    /// The number that decided: of those that are worse (or better) the one that changed most. Absent where one side
+    /// has no run or only the picture differs.
+    pub change: Option<Change>,
 }
 
 /// The files of a written history.
@@ -135,7 +136,7 @@ fn steps(measured: &[Measured], patterns: &[String], comparison: &Comparison) ->
     for pair in built.windows(2) {
         let [(_, then), (point, now)] = pair else { continue };
         for pattern in patterns {
-            let (finding, effect_percent) = match (then.numbers(pattern), now.numbers(pattern)) {
+            let (finding, change) = match (then.numbers(pattern), now.numbers(pattern)) {
                 (None, None) | (Some(Numbers::Failed(_)), Some(Numbers::Failed(_))) => continue,
                 (None, Some(_)) | (Some(Numbers::Failed(_)), Some(Numbers::Ran(_))) => (Finding::New, None),
                 (Some(_), None) => (Finding::Gone, None),
@@ -143,16 +144,16 @@ fn steps(measured: &[Measured], patterns: &[String], comparison: &Comparison) ->
                 (Some(Numbers::Ran(then)), Some(Numbers::Ran(now))) => change(then, now, comparison),
             };
             if finding != Finding::Same {
-                steps.push(Step { point: *point, pattern: pattern.clone(), finding, effect_percent });
+                steps.push(Step { point: *point, pattern: pattern.clone(), finding, change });
             }
         }
     }
     steps
 }
 
-fn change(then: &Run, now: &Run, comparison: &Comparison) -> (Finding, Option<f64>) {
+fn change(then: &Run, now: &Run, comparison: &Comparison) -> (Finding, Option<Change>) {
     let changes = exact_changes(&then.statistics, &now.statistics, comparison);
     let picture = if other_frames(then, now).0 == 0 { Likeness::Same } else { Likeness::Changed };
-    let median = changes.iter().find(|change| change.metric == Metric::RenderMedian);
-    (finding_of(&changes, picture), median.and_then(|change| change.effect_percent))
+    let finding = finding_of(&changes, picture);
+    (finding, deciding(&changes, finding).cloned())
 }

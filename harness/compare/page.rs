@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::CompareError;
 use super::history::{History, Step};
 use crate::report::plot;
-use crate::verdict::words::{signed_percent, thousands};
+use crate::verdict::words::thousands;
 
 const TEMPLATE: &str = include_str!("history.html.j2");
 
@@ -69,7 +69,7 @@ fn section<'a>(history: &'a History, pattern: &'a str) -> Result<Section<'a>, Co
     let view = |step: &Step| StepView {
         commit: history.points[step.point].measured.revision.title(),
         finding: step.finding.to_string(),
-        effect: step.effect_percent.map(signed_percent).unwrap_or_default(),
+        effect: step.by().unwrap_or_default(),
     };
     let amount = |point: Option<&(usize, u64)>| point.map_or_else(|| "-".to_owned(), |(_, t)| thousands(*t));
     Ok(Section {

@@ -1,8 +1,8 @@
 //! Comparisons for people: as tables for a terminal, as Markdown for a pull request, as CSV for a spreadsheet.
 
 use super::bisect::{Bisection, Fault, Passed};
-use super::diff::{Diff, Finding, Row};
-use super::history::History;
+use super::diff::{Diff, Finding, Row, deciding};
+use super::history::{History, Step};
 use super::revision::{Numbers, Refusal};
 use crate::verdict::words::{counted, signed_percent, thousands};
 use crate::verdict::{Change, Likeness, Metric};
@@ -185,13 +185,7 @@ pub fn history_table(history: &History) -> String {
         let (Some(first), Some(last)) = (medians.first(), medians.last()) else { continue };
         let change = 100.0 * (*last as f64 - *first as f64) / (*first).max(1) as f64;
         let steps = history.steps.iter().filter(|step| &step.pattern == pattern);
-        let steps: Vec<String> = steps
-            .map(|step| {
-                let at = history.points[step.point].measured.revision.short();
-                let effect = step.effect_percent.filter(|effect| *effect != 0.0).map(signed_percent);
-                format!("{at} {}{}", step.finding, effect.map(|e| format!(" {e}")).unwrap_or_default())
-            })
-            .collect();
+        let steps: Vec<String> = steps.map(|step| step_text(history, step)).collect();
         rows.push((
             (),
             [pattern.clone(), thousands(*first), thousands(*last), signed_percent(change), steps.join(", ")],
@@ -206,6 +200,24 @@ pub fn history_table(history: &History) -> String {
     text + &format!("\n{commits}, of which {built} built ({UNIT})\n")
 }
 
+/// `111cc6e slower p99 +4.10 %`
+fn step_text(history: &History, step: &Step) -> String {
+    let at = history.points[step.point].measured.revision.short();
+    format!("{at} {}{}", step.finding, step.by().map(|by| format!(" {by}")).unwrap_or_default())
+}
+
+impl Step {
+    /// How much, where the finding has an amount: `+4.10 %`, `p99 +4.10 %`, `+1.333 points late`.
+    pub fn by(&self) -> Option<String> {
+        let change = self.change.as_ref()?;
+        Some(match change.metric {
+            Metric::RenderMedian => change.effect_text(),
+            Metric::LateFrames => format!("{} late", change.difference_text()),
+            _ => format!("p99 {}", change.effect_text()),
+        })
+    }
+}
+
 /// What a bisection found, for a terminal.
 pub fn bisection_text(found: &Bisection) -> String {
     let Bisection { pattern, first_bad, after, changes, .. } = found;
@@ -215,8 +227,7 @@ pub fn bisection_text(found: &Bisection) -> String {
             format!("changed what {pattern} draws: {} differ", counted(found.other_frames.into(), "frame"))
         }
         _ => {
-            let worst = changes.iter().filter(|change| change.gates && change.difference > 0.0);
-            let worst = worst.max_by(|a, b| a.difference.total_cmp(&b.difference));
+            let worst = deciding(changes, Finding::Slower);
             worst.map_or_else(|| format!("made {pattern} slower"), |change| slower(pattern, change))
         }
     };
