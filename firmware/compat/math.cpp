@@ -2,10 +2,14 @@
 // core/math. Largest errors, measured against a PC's double precision at every 7th float:
 //
 //     function            largest error, ulp
-//     asinf acosf         3 (acosf: 3 at results above 0.1; near 1 its argument has no more digits)
-//     sinhf coshf         3
-//     log10f              2
-//     hypotf cbrtf        2
+//     asinf               3.06
+//     acosf               2.80
+//     coshf               2.90
+//     sinhf               4.41
+//     log10f              1.90
+//     hypotf              1.98 (at 40 million random pairs)
+//     cbrtf               0.74
+//     ldexpf              0.75 (at subnormal results; 0 elsewhere)
 //     rintf lroundf modff 0
 //
 // The functions of double precision give what single precision gives: enough for the tables that K1 fills at start,

@@ -14,7 +14,6 @@
 #include "pattern_render_context.h"
 
 #include "audio/goertzel.h"
-#include "audio/tempo.h"
 
 #if __has_include("color_pipeline.h")
 #include "color_pipeline.h"
@@ -23,20 +22,39 @@
 #define K1_HAS_COLOR_PIPELINE 0
 #endif
 
-#if __has_include("audio/microphone.h")
-#include "audio/microphone.h"
-#endif
-#if __has_include("audio/vu.h")
-#include "audio/vu.h"
-#endif
-#if __has_include("beat_events.h")
-#include "beat_events.h"
-#endif
 #if __has_include("shared_pattern_buffers.h")
 #include "shared_pattern_buffers.h"
+#define K1_HAS_SHARED_BUFFERS 1
+#else
+#define K1_HAS_SHARED_BUFFERS 0
 #endif
 
-#if defined(AUDIO_CHUNK_SIZE) && defined(AUDIO_SAMPLE_RATE_HZ)
+#if __has_include("led_tx_events.h")
+#include "led_tx_events.h"
+#define K1_HAS_LED_TX_EVENTS 1
+#else
+#define K1_HAS_LED_TX_EVENTS 0
+#endif
+
+#if __has_include("beat_events.h")
+#include "beat_events.h"
+#define K1_HAS_BEAT_EVENTS 1
+#else
+#define K1_HAS_BEAT_EVENTS 0
+#endif
+
+#if __has_include("audio/tempo.h")
+#include "audio/tempo.h"
+#define K1_HAS_TEMPO 1
+#else
+#define K1_HAS_TEMPO 0
+#endif
+
+// An analysis at another rate or of other chunks than the stimulus sounds in is not offered.
+#if K1_HAS_TEMPO && __has_include("audio/microphone.h") && __has_include("audio/vu.h") && __has_include("audio/audio_config.h")
+#include "audio/audio_config.h"
+#include "audio/microphone.h"
+#include "audio/vu.h"
 #define K1_CAN_LISTEN (AUDIO_CHUNK_SIZE == 64 && AUDIO_SAMPLE_RATE_HZ == 12800)
 #else
 #define K1_CAN_LISTEN 0
@@ -47,9 +65,9 @@ namespace k1 {
 // snapshot.cpp
 void set_audio(const Heard& heard, const float* samples);
 
-// listening.cpp. An analysis at another rate or of other chunks than the stimulus sounds in is not offered.
+// listening.cpp
 const bool CAN_LISTEN = K1_CAN_LISTEN;
-void start_audio();
+void start_listening();
 void listen(const float* samples);
 
 // What the audio snapshot holds: a payload between two sequence words since 526eaf6, and all in one before.

@@ -1,23 +1,7 @@
 // K1's own audio analysis on the sound of the stimulus, called as its audio task does, once per chunk. Its microphone
 // reads the chunk from the I2S driver.
-#include <driver/i2s.h>
-
 #include "../../core/sound.h"
 #include "k1.h"
-
-namespace k1 {
-
-// In the order of K1's setup().
-void start_audio() {
-    init_audio_stubs();
-    init_audio_data_sync();
-    init_window_lookup();
-    init_goertzel_constants_musical();
-    init_vu();
-    init_tempo_goertzel_constants();
-}
-
-}  // namespace k1
 
 #if K1_CAN_LISTEN
 
@@ -55,6 +39,14 @@ void follow_tempo() {
 
 namespace k1 {
 
+// In the order of K1's setup().
+void start_listening() {
+    init_window_lookup();
+    init_goertzel_constants_musical();
+    init_vu();
+    init_tempo_goertzel_constants();
+}
+
 void listen(const float* samples) {
     chunk = samples;
     acquire_sample_chunk();
@@ -88,6 +80,8 @@ void listen(const float* samples) {
 
 }  // namespace k1
 
+#include <driver/i2s.h>
+
 extern "C" esp_err_t i2s_read(i2s_port_t, void* to, size_t size, size_t* read, TickType_t) {
     int32_t* words = static_cast<int32_t*>(to);
     const size_t count = size / sizeof *words;
@@ -102,6 +96,7 @@ extern "C" esp_err_t i2s_read(i2s_port_t, void* to, size_t size, size_t* read, T
 
 #else
 
+void k1::start_listening() {}
 void k1::listen(const float*) {}
 
 #endif

@@ -55,9 +55,17 @@ namespace renderer {
 // In the order of K1's setup().
 void start() {
     init_rmt_driver();
-    k1::start_audio();
+#if K1_HAS_LED_TX_EVENTS
+    led_tx_events_init(256);
+#endif
+    init_audio_stubs();
+    init_audio_data_sync();
+    k1::start_listening();
+#if K1_HAS_BEAT_EVENTS
+    beat_events_init(128);
+#endif
     init_params();
-#if __has_include("shared_pattern_buffers.h")
+#if K1_HAS_SHARED_BUFFERS
     init_shared_pattern_buffers();
 #endif
 }

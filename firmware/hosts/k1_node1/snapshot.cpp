@@ -13,10 +13,16 @@ void copy(T (&to)[N], const T (&from)[N]) {
 }
 
 // Commits differ in how many tempi they tell apart, and in which range.
+#if K1_HAS_TEMPO
+const float LOWEST_BPM = TEMPO_LOW, HIGHEST_BPM = TEMPO_HIGH;
+#else
+const float LOWEST_BPM = FIRST_BPM, HIGHEST_BPM = LAST_BPM;
+#endif
+
 template <uint32_t N>
 void copy_tempi(float (&to)[N], const float (&from)[HEARD_TEMPI]) {
     for (uint32_t i = 0; i < N; ++i) {
-        const float bpm = static_cast<float>(TEMPO_LOW) + static_cast<float>(TEMPO_HIGH - TEMPO_LOW) * static_cast<float>(i) / N;
+        const float bpm = LOWEST_BPM + (HIGHEST_BPM - LOWEST_BPM) * static_cast<float>(i) / N;
         const float place = (bpm - FIRST_BPM) / (LAST_BPM - FIRST_BPM) * HEARD_TEMPI + 0.5f;
         to[i] = place < 0.0f || place >= HEARD_TEMPI ? 0.0f : from[static_cast<int>(place)];
     }
@@ -45,7 +51,9 @@ void set_audio(const Heard& heard, const float* samples) {
     audio.is_valid = true;
     commit_audio_data();
     // Some patterns read these, without the snapshot.
+#if K1_HAS_TEMPO
     tempo_confidence = heard.tempo_confidence;
+#endif
     audio_level = heard.vu_level;
     const int kept = SAMPLE_HISTORY_LENGTH - SOUND_CHUNK;
     __builtin_memmove(sample_history, sample_history + SOUND_CHUNK, kept * sizeof(float));
