@@ -128,7 +128,7 @@ impl Lab<'_> {
         };
         let mut place = search.along(&chain, &good).await?;
         for _ in 0..MOST_MERGES {
-            match search.into_merge(repository, &place).await? {
+            match search.inside_merge(repository, &place).await? {
                 Some(deeper) => place = deeper,
                 None => break,
             }
@@ -248,7 +248,7 @@ impl Search<'_, '_> {
     }
 
     /// If the first bad commit of `place` is a merge of something that is bad by itself: the place in there.
-    async fn into_merge(&mut self, repository: &Repository, place: &Place) -> Result<Option<Place>, Error> {
+    async fn inside_merge(&mut self, repository: &Repository, place: &Place) -> Result<Option<Place>, Error> {
         let Some((first, others)) = place.first_bad.parents.split_first() else { return Ok(None) };
         if !place.suspects.is_empty() {
             return Ok(None);

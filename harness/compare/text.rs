@@ -3,7 +3,7 @@
 use super::bisect::{Bisection, Fault, Passed};
 use super::diff::{Diff, Finding, Row, deciding};
 use super::history::{History, Step};
-use super::revision::{Numbers, Refusal};
+use super::revision::{Numbers, Refusal, Revision};
 use crate::verdict::words::{counted, signed_percent, thousands};
 use crate::verdict::{Change, Likeness, Metric};
 
@@ -38,9 +38,10 @@ pub fn diff_table(diff: &Diff, paint: impl Fn(Finding, &str) -> String) -> Strin
 /// The diff as Markdown, made for a comment on a pull request.
 pub fn diff_markdown(diff: &Diff) -> String {
     let mut text = format!("### LED frames: {}\n\n", headline(diff));
-    text += &format!("`{}` → `{}`\n\n", escaped(&diff.base.title()), escaped(&diff.head.title()));
+    text += &format!("{} → {}\n\n", markdown_title(&diff.base), markdown_title(&diff.head));
     text += &refusals(diff, "```text\n", "```\n");
-    let (changed, same): (Vec<&Row>, Vec<&Row>) = diff.rows.iter().partition(|row| is_shown(row));
+    let same: Vec<&Row> = diff.rows.iter().filter(|row| row.finding == Finding::Same).collect();
+    let changed: Vec<&Row> = diff.rows.iter().filter(|row| is_shown(row)).collect();
     text += &markdown_rows(&changed);
     if !same.is_empty() {
         let count = counted(same.len() as u64, "pattern");
@@ -61,27 +62,27 @@ fn markdown_rows(rows: &[&Row]) -> String {
     let mut text =
         "| pattern | | median before | after | change | p99 | |\n|---|---|--:|--:|--:|--:|---|\n".to_owned();
     for row in rows {
-        let [pattern, finding, before, after, change, p99, remarks] = cells(row).map(|cell| escaped(&cell));
+        let [_, _, before, after, change, p99, remarks] = cells(row).map(|cell| escaped(&cell));
         let finding = match row.finding {
-            Finding::Same => finding,
-            _ => format!("**{finding}**"),
+            Finding::Same => "same".to_owned(),
+            finding => format!("**{finding}**"),
         };
-        text += &format!("| `{pattern}` | {finding} | {before} | {after} | {change} | {p99} | {remarks} |\n");
+        let pattern = code(&row.pattern);
+        text += &format!("| {pattern} | {finding} | {before} | {after} | {change} | {p99} | {remarks} |\n");
     }
     text + "\n"
 }
 
-/// What came from a commit or a firmware must not become markup.
+/// What came from a commit or a firmware must not become markup, nor call anybody.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '|' => out += "\\|",
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '&' => out += "&amp;",
-            '`' => out.push('\''),
-            '@' => out += "@\u{200b}", // names nobody
+            '@' => out += "@\u{200b}",
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '|' | '!' => out.extend(['\\', c]),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
@@ -89,9 +90,27 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// What is the same to the last digit needs no line.
+/// A text between backticks, where nothing but they and a table's bars means anything.
+fn code(text: &str) -> String {
+    let plain = |c: char| match c {
+        '`' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    format!("`{}`", text.chars().map(plain).collect::<String>().replace('|', "\\|"))
+}
+
+/// The commit's id as code and its subject as text.
+fn markdown_title(revision: &Revision) -> String {
+    match &revision.commit {
+        Some(commit) => format!("{} {}", code(commit.short()), escaped(&commit.subject)),
+        None => escaped(&revision.name),
+    }
+}
+
+/// What is the same needs no line; that a firmware does not build is said once.
 fn is_shown(row: &Row) -> bool {
-    row.finding != Finding::Same
+    !matches!(row.finding, Finding::Same | Finding::DoesNotBuild)
 }
 
 fn cells(row: &Row) -> Cells {
@@ -134,6 +153,8 @@ fn refusals(diff: &Diff, before: &str, after: &str) -> String {
     let said = |side: &str, refusal: &Refusal| {
         let mut text = format!("{side} does not build: {}\n", refusal.reason);
         text.extend(refusal.errors.iter().skip(1).take(20).map(|error| format!("  {error}\n")));
+        // What the compiler said must not end the block that holds it.
+        let text = if before.is_empty() { text } else { text.replace('`', "'") };
         format!("{before}{text}{after}\n")
     };
     let base = diff.base_refusal.as_ref().map(|refusal| said(diff.base.short(), refusal));
@@ -326,7 +347,9 @@ mod tests {
 
     #[test]
     fn nothing_of_a_commit_becomes_markup_or_a_formula() {
-        assert_eq!(escaped("a|b <img> `x` @me\n"), "a\\|b &lt;img&gt; 'x' @\u{200b}me ");
+        assert_eq!(escaped("a|b <img> `x` @me\n"), "a\\|b &lt;img&gt; \\`x\\` @\u{200b}me ");
+        assert_eq!(escaped("![x](y) *b*"), "\\!\\[x\\](y) \\*b\\*");
+        assert_eq!(code("a`b|c\n"), "`a'b\\|c `");
         assert_eq!(quoted("=1+1 \"x\""), "\"'=1+1 \"\"x\"\"\"");
     }
 }

@@ -36,7 +36,8 @@ impl Entry {
             Firmware::Core => serde_json::to_vec(source),
             // Not where its files lie and which commit they are of. That they are what their hash says is checked
             // before they are compiled.
-            Firmware::Checkout(Checkout { tree, host, .. }) => {
+            Firmware::Checkout(checkout) => {
+                let Checkout { tree, host, .. } = checkout.as_ref();
                 serde_json::to_vec(&("checkout", tree.sha256, host, &source.files))
             }
         }?;

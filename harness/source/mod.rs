@@ -47,7 +47,7 @@ pub enum Firmware {
     /// `firmware/core` of this project.
     Core,
     /// Somebody's own.
-    Checkout(Checkout),
+    Checkout(Box<Checkout>),
 }
 
 /// One registered pattern.

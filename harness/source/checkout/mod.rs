@@ -244,5 +244,10 @@ fn source_of(checkout: Checkout) -> Source {
     let lists = [sources, include, defines].map(|list| list.join("\n"));
     let parts = [b"checkout", checkout.tree.sha256.bytes().as_slice(), host.as_bytes()];
     let sha256 = Sha::of_parts(parts.into_iter().chain(lists.iter().map(|list| list.as_bytes())));
-    Source { sha256, firmware: Firmware::Checkout(checkout), patterns: Vec::new(), files: Vec::new() }
+    Source {
+        sha256,
+        firmware: Firmware::Checkout(Box::new(checkout)),
+        patterns: Vec::new(),
+        files: Vec::new(),
+    }
 }
