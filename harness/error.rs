@@ -31,6 +31,8 @@ pub enum Error {
     #[error(transparent)]
     Generate(#[from] crate::source::GenerateError),
     #[error(transparent)]
+    Checkout(#[from] crate::source::CheckoutError),
+    #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
     #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
@@ -44,6 +46,8 @@ pub enum Error {
     Baseline(#[from] crate::verdict::BaselineError),
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
+    #[error(transparent)]
+    Compare(#[from] crate::compare::CompareError),
 }
 
 impl Error {
@@ -53,6 +57,7 @@ impl Error {
             Self::Stored(e) => e.blame(),
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
+            Self::Checkout(e) => e.blame(),
             Self::Compile(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),
@@ -60,6 +65,7 @@ impl Error {
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
             Self::Report(e) => e.blame(),
+            Self::Compare(e) => e.blame(),
         }
     }
 }

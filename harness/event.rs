@@ -13,6 +13,10 @@ pub enum Event {
     SetupStep { what: String },
     /// `name` is installed and was checked.
     ToolReady { name: String, version: String },
+    /// The firmware of `revision` comes next, the `number`th (from 1) of `of`.
+    Revision { revision: String, number: usize, of: usize },
+    /// The numbers of this firmware were in the cache.
+    MeasuredBefore { revision: String },
     /// C++ was generated for `patterns` patterns.
     Generated { patterns: usize, lines: usize },
     /// The image was already in the cache.

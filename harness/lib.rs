@@ -6,7 +6,8 @@
 //! Graph ─generate─▶ Source ─compile─▶ Image ─deploy─▶ Deployment ─capture─▶ Capture ─judge─▶ Verdict ─▶ Report
 //! ```
 //!
-//! Each arrow is one function from data to data; [`session`] is the one place that knows their order.
+//! Each arrow is one function from data to data; [`session`] is the one place that knows their order, and [`compare`]
+//! asks it for one commit of a checkout after another.
 //! The library prints nothing, parses no arguments and reads the environment only in [`tools::Toolbox::from_env`].
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -20,7 +21,9 @@ pub mod deploy;
 pub mod capture;
 pub mod verdict;
 pub mod report;
+pub mod bench;
 pub mod session;
+pub mod compare;
 
 pub mod tools;
 pub mod digest;

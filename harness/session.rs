@@ -1,9 +1,12 @@
-//! The one place that knows the order of the steps: from graphs and a board to a report.
+//! The one place that knows the order of the steps: from graphs or a checkout, and one or several boards, to a report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::try_join_all;
 
 use crate::board::Board;
-use crate::capture::{self, Capture, Plan};
+use crate::capture::{self, Capture, CaptureError, Plan};
 use crate::deploy::{self, DeployOptions, Deployment};
 use crate::error::{Blame, Error};
 use crate::event::{Event, OnEvent};
@@ -24,6 +27,18 @@ pub struct Session {
     pub comparison: Comparison,
     /// Where the baselines come from.
     pub baselines: Baselines,
+    pub selection: Selection,
+}
+
+/// Which patterns of an image a session measures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    #[default]
+    All,
+    /// These, each of which the image must have.
+    Named(Vec<String>),
+    /// Those of these that the image has.
+    IfThere(Vec<String>),
 }
 
 /// Where a session finds what to compare with.
@@ -44,6 +59,14 @@ pub struct Findings {
     pub report: Report,
     /// In the order of the report's results.
     pub captures: Vec<Capture>,
+    /// All patterns of the image in registry order, measured or not.
+    pub patterns: Vec<String>,
+}
+
+/// What became of one pattern.
+enum Measured {
+    Judged(Box<(Capture, PatternResult)>),
+    Fault(Fault),
 }
 
 /// Builds `graphs` into one image.
@@ -57,15 +80,31 @@ pub async fn build(graphs: &[Graph], toolbox: &Toolbox, on_event: OnEvent<'_>) -
     Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
 }
 
+/// Builds the firmware of the checkout at `path`: that of the commit `rev`, or the working tree as it is.
+///
+/// # Errors
+///
+/// Those of reading the checkout and compiling it.
+pub async fn build_checkout(
+    path: &Path,
+    rev: Option<&str>,
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<Image, Error> {
+    let source = source::checkout(path, rev, toolbox).await?;
+    Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
+}
+
 impl Session {
-    /// Puts `image` on `board` and measures and judges each of its patterns, in their order.
+    /// Puts `image` on `board` and measures and judges its patterns, in their order.
     ///
     /// A pattern whose firmware hangs or crashes is a fault in the report, and the others are measured all the
     /// same. `started` (RFC 3339) and `run_id` name the session.
     ///
     /// # Errors
     ///
-    /// Those of deploying, capturing and reading baselines, where the board or the set-up is to blame.
+    /// Those of deploying, capturing and reading baselines, where the board or the set-up is to blame;
+    /// [`CaptureError::NoPattern`] if a named pattern is not there.
     pub async fn run(
         &self,
         image: &Image,
@@ -74,25 +113,94 @@ impl Session {
         started: &str,
         on_event: OnEvent<'_>,
     ) -> Result<Findings, Error> {
+        self.run_on(image, std::slice::from_ref(board), run_id, started, on_event).await
+    }
+
+    /// As [`Self::run`], on several boards of one model at once: each takes the next pattern when it is free.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`]; the first error of any board ends the session.
+    pub async fn run_on(
+        &self,
+        image: &Image,
+        boards: &[Board],
+        run_id: &str,
+        started: &str,
+        on_event: OnEvent<'_>,
+    ) -> Result<Findings, Error> {
+        let deploying = boards.iter().map(|board| deploy::deploy(image, board, &self.deploy, on_event));
+        let deployments = try_join_all(deploying).await?;
+        let patterns = match boards.first() {
+            Some(board) if image.patterns.is_empty() => patterns_of(board).await?,
+            _ => image.patterns.clone(),
+        };
+        let chosen = self.chosen(&patterns, boards)?;
+        let next = AtomicUsize::new(0);
+        let working = boards
+            .iter()
+            .zip(deployments)
+            .map(|(board, deployment)| self.work(image, board, deployment, &chosen, &next, on_event));
+        let mut measured: Vec<(usize, Measured)> =
+            try_join_all(working).await?.into_iter().flatten().collect();
+        measured.sort_by_key(|(place, _)| *place);
         let (mut captures, mut results, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-        let mut deployment = deploy::deploy(image, board, &self.deploy, on_event).await?;
-        for pattern in &image.patterns {
-            match self.measure(pattern, image, board, &deployment, on_event).await {
-                Ok((capture, result)) => {
-                    captures.push(capture);
-                    results.push(result);
+        for (_, measured) in measured {
+            match measured {
+                Measured::Judged(judged) => {
+                    captures.push(judged.0);
+                    results.push(judged.1);
                 }
+                Measured::Fault(fault) => faults.push(fault),
+            }
+        }
+        let seen = captures.first().map(|capture| capture.board.clone());
+        let report = Report::new(run_id, started, Some(image.clone()), seen, results, faults);
+        Ok(Findings { report, captures, patterns })
+    }
+
+    /// The patterns to measure, of those that the image has.
+    fn chosen(&self, patterns: &[String], boards: &[Board]) -> Result<Vec<String>, Error> {
+        let has = |name: &&String| patterns.contains(*name);
+        match &self.selection {
+            Selection::All => Ok(patterns.to_vec()),
+            Selection::IfThere(names) => Ok(names.iter().filter(has).cloned().collect()),
+            Selection::Named(names) => match names.iter().find(|name| !has(name)) {
+                None => Ok(names.clone()),
+                Some(unknown) => Err(CaptureError::NoPattern {
+                    board: boards.first().map(|board| board.address.to_string()).unwrap_or_default(),
+                    pattern: unknown.clone(),
+                    known: patterns.join(", "),
+                }
+                .into()),
+            },
+        }
+    }
+
+    /// Measures patterns on one board until none is left.
+    async fn work(
+        &self,
+        image: &Image,
+        board: &Board,
+        mut deployment: Deployment,
+        patterns: &[String],
+        next: &AtomicUsize,
+        on_event: OnEvent<'_>,
+    ) -> Result<Vec<(usize, Measured)>, Error> {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(pattern) = patterns.get(place) else { return Ok(done) };
+            match self.measure(pattern, image, board, &deployment, on_event).await {
+                Ok(judged) => done.push((place, Measured::Judged(Box::new(judged)))),
                 Err(error) if error.blame() == Blame::Firmware => {
-                    faults.push(Fault::new(Some(pattern), &error));
+                    done.push((place, Measured::Fault(Fault::new(Some(pattern), &error))));
                     // It restarted: what it runs now must be proved anew.
                     deployment = deploy::deploy(image, board, &self.deploy, on_event).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
-        let seen = captures.first().map(|capture| capture.board.clone());
-        let report = Report::new(run_id, started, Some(image.clone()), seen, results, faults);
-        Ok(Findings { report, captures })
     }
 
     async fn measure(
@@ -126,6 +234,11 @@ impl Session {
         let verdict = verdict::judge(capture, image, &self.budgets, baseline.as_ref(), &self.comparison);
         Ok(PatternResult::new(capture, verdict))
     }
+}
+
+/// The ids of the patterns that the board runs, in registry order.
+async fn patterns_of(board: &Board) -> Result<Vec<String>, Error> {
+    Ok(board.patterns().await?.patterns.into_iter().map(|pattern| pattern.id).collect())
 }
 
 fn lines(source: &Source) -> usize {

@@ -3,7 +3,7 @@
 mod stand_in;
 
 use k1_hil::board::probe::Frames;
-use k1_hil::board::{Address, Board, BoardError, RunOrder, RunState, Stimulus};
+use k1_hil::board::{Address, AudioSource, Board, BoardError, RunOrder, RunState, Stimulus};
 use serde_json::json;
 use stand_in::{Asked, Reply, StandIn, device_info, probe_info};
 use std::time::{Duration, Instant};
@@ -25,7 +25,14 @@ fn healthy(asked: &Asked) -> Reply {
 }
 
 fn order() -> RunOrder<'static> {
-    RunOrder { pattern: "ember", seed: 7, warmup: 8, frames: 16, stimulus: Stimulus::Music }
+    RunOrder {
+        pattern: "ember",
+        seed: 7,
+        warmup: 8,
+        frames: 16,
+        stimulus: Stimulus::Music,
+        audio: AudioSource::Snapshot,
+    }
 }
 
 #[tokio::test]
@@ -100,7 +107,10 @@ async fn a_run_that_may_have_begun_is_not_begun_again() {
     assert!(matches!(error, BoardError::Unreachable { .. }), "{error}");
     assert_eq!(stand_in.count("POST /api/hil/run"), 1);
     let body = &stand_in.asked().pop().unwrap().body;
-    assert_eq!(body, r#"{"pattern":"ember","seed":7,"warmup":8,"frames":16,"stimulus":"music"}"#);
+    assert_eq!(
+        body,
+        r#"{"pattern":"ember","seed":7,"warmup":8,"frames":16,"stimulus":"music","audio":"snapshot"}"#
+    );
 }
 
 #[tokio::test]

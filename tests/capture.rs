@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k1_hil::board::probe::{FrameRecord, Frames, Pictures};
 use k1_hil::board::{Board, RunState, Stimulus};
-use k1_hil::capture::{CaptureError, Plan, Rejected, Rejection, capture, capture_within};
+use k1_hil::capture::{AudioSource, CaptureError, Plan, Rejected, Rejection, capture, capture_within};
 use k1_hil::deploy::{Deployment, confirm};
 use k1_hil::digest::Sha;
 use k1_hil::event::{Event, ignore};
@@ -175,7 +175,9 @@ fn image() -> Image {
         elf: "firmware.elf".into(),
         sha256: Sha::of("bin"),
         elf_sha256: Sha::of("elf"),
+        program_sha256: Sha::of("program"),
         source_sha256: Sha::of("source"),
+        origin: None,
         flash: Usage { used: 1, of: 2 },
         ram: Usage { used: 1, of: 2 },
         warnings: Vec::new(),
@@ -185,7 +187,14 @@ fn image() -> Image {
 }
 
 fn plan(frames: u32) -> Plan {
-    Plan { pattern: "ember".to_owned(), seed: 7, warmup: 8, frames, stimulus: Stimulus::Music }
+    Plan {
+        pattern: "ember".to_owned(),
+        seed: 7,
+        warmup: 8,
+        frames,
+        stimulus: Stimulus::Music,
+        audio: AudioSource::Snapshot,
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use images::images;
 use k1_hil::board::{Board, Stimulus};
-use k1_hil::capture::{Capture, CaptureError, Plan, capture};
+use k1_hil::capture::{AudioSource, Capture, CaptureError, Plan, capture};
 use k1_hil::deploy::{DeployError, DeployOptions, Deployment, confirm, deploy};
 use k1_hil::event::{Event, ignore};
 use k1_hil::vboard::{Options, VirtualBoard};
@@ -31,7 +31,7 @@ async fn deployed() -> (VirtualBoard, Board, Deployment) {
 }
 
 fn plan(pattern: &str, frames: u32) -> Plan {
-    Plan { pattern: pattern.to_owned(), seed: 7, warmup: 8, frames, stimulus: Stimulus::Music }
+    Plan { seed: 7, warmup: 8, frames, ..Plan::of(pattern) }
 }
 
 #[tokio::test]
@@ -149,6 +149,7 @@ async fn a_capture_waits_for_a_run_that_somebody_left() {
         warmup: 0,
         frames: 2048,
         stimulus: Stimulus::Silence,
+        audio: AudioSource::default(),
     };
     let left = board.run(&order).await.unwrap();
     let capture = capture(&deployment, &board, &plan("glow", 10), &ignore).await.unwrap();

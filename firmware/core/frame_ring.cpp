@@ -1,6 +1,6 @@
 #include "frame_ring.h"
 
-static_assert(sizeof(FrameRecord) == 48, "a frame record is 48 bytes on the wire");
+static_assert(sizeof(FrameRecord) == 56, "a frame record is 56 bytes on the wire");
 
 void FrameRing::put(FrameRecord record) const {
     uint32_t words[sizeof(FrameRecord) / 4];

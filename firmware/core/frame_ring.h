@@ -1,7 +1,6 @@
 // The last FRAME_RING_CAPACITY frames, each in the slot `sequence % FRAME_RING_CAPACITY`.
 #pragma once
 #include "frame_record.h"
-#include "pattern_abi.h"
 
 // Where the frames of a board stand; read by whoever hands them out.
 struct FrameStatus {
@@ -18,7 +17,7 @@ enum RunState { RUN_NONE = 0, RUN_RUNNING = 1, RUN_DONE = 2 };
 // The memory of a ring, FRAME_RING_CAPACITY long each; the target says where it lies.
 struct FrameRing {
     FrameRecord* records;
-    uint8_t (*pictures)[3 * NUM_LEDS];
+    uint8_t (*pictures)[3 * MAX_LEDS];
 
     // The bytes of the frame with this sequence number, to be drawn in place.
     uint8_t* picture(uint32_t sequence) const { return pictures[sequence % FRAME_RING_CAPACITY]; }

@@ -29,9 +29,26 @@ uint32_t heap_free();
 void resume_clock();
 void pause_clock();
 
-// From here on the pattern has WATCHDOG_MS to draw and quantise a frame, until the second call.
+// From here on the firmware under test has WATCHDOG_MS to draw and quantise a frame, or to listen to a chunk of
+// sound, until the second call.
 void arm_watchdog();
 void disarm_watchdog();
+
+// Keeps what the firmware under test has in memory (variables, heap), and puts it back. A chip cannot; there a run
+// begins with what the run before left, but for renderer::reset().
+void save_memory();
+void restore_memory();
+
+// Begins to watch how deep the stack reaches below the caller, and says how many bytes it was. 0: not known.
+void watch_stack();
+uint32_t stack_used();
+
+// Ends the firmware if something was written in front of the LED buffer; a write behind it ends in a fault at once.
+void check_guards();
+
+// Keeps what the firmware under test says for the board's log, which it reaches after the frame; what is too much is
+// lost.
+void log(const char* text, uint32_t length);
 
 // Called after each frame and whenever a run begins or ends, with the clock paused.
 void publish(const FrameStatus& status);

@@ -8,7 +8,7 @@ const uint32_t CHUNK_US = 5000u;
 const float CHUNK_S = 0.005f;
 const float PI_F = 3.14159274f, TWO_PI_F = 6.28318548f;
 const float FIRST_BPM = 50.0f;
-const float BPM_STEP = 100.0f / (NUM_TEMPI - 1);
+const float BPM_STEP = 100.0f / (HEARD_TEMPI - 1);
 // Bin 0 is A#1; the chromagram begins with C.
 const uint32_t PITCH_OF_BIN_0 = 10u;
 // Semitones of the minor pentatonic scale and of the chord on its first step.
@@ -34,19 +34,14 @@ void Stimulus::reset(StimulusKind kind, uint32_t seed, uint64_t now_us) {
     melody_ = static_cast<float>(key_ + 12u);
     loudest_ = 0.1f;
     for (float& e : energy_) e = 0.0f;
-    snapshot_.sequence.store(0);
-    snapshot_.sequence_end.store(0);
-    snapshot_.payload = AudioDataPayload();
-    advance_to(now_us);
-}
-
-void Stimulus::advance_to(uint64_t now_us) {
-    while (chunk_end_us_ <= now_us) make_chunk();
+    heard_ = Heard();
+    make_chunk();
 }
 
 void Stimulus::make_chunk() {
-    AudioDataPayload& audio = snapshot_.payload;
+    Heard& audio = heard_;
     for (float& e : energy_) e = 0.0f;
+    score_ = Score();
     if (bpm_ != 0.0f) follow_beat();
     switch (kind_) {
         case STIMULUS_SILENCE: break;
@@ -56,19 +51,15 @@ void Stimulus::make_chunk() {
         case STIMULUS_MUSIC: play_music(); break;
     }
     analyse();
-    audio.is_valid = true;
     audio.is_silence = kind_ == STIMULUS_SILENCE;
-    audio.timestamp_us = static_cast<uint32_t>(chunk_end_us_);
+    audio.time_us = static_cast<uint32_t>(chunk_end_us_);
     ++audio.update_counter;
-    const uint32_t even = snapshot_.sequence.load() + 2u;
-    snapshot_.sequence.store(even);
-    snapshot_.sequence_end.store(even);
     chunk_end_us_ += CHUNK_US;
 }
 
 // Moves the beat on by one chunk, and the tempo part of the snapshot with it.
 void Stimulus::follow_beat() {
-    AudioDataPayload& audio = snapshot_.payload;
+    Heard& audio = heard_;
     beat_ += bpm_ / 60.0f * CHUNK_S;
     on_beat_ = beat_ >= 1.0f;
     if (on_beat_) {
@@ -84,10 +75,10 @@ void Stimulus::follow_beat() {
     // The lock firms up over the first two seconds or so.
     audio.tempo_confidence += (0.9f - audio.tempo_confidence) * 0.008f;
     audio.locked_tempo_bpm = bpm_;
-    audio.tempo_lock_state = audio.tempo_confidence > 0.6f   ? TEMPO_LOCKED
-                             : audio.tempo_confidence > 0.2f ? TEMPO_LOCKING
-                                                             : TEMPO_UNLOCKED;
-    for (int i = 0; i < NUM_TEMPI; ++i) {
+    audio.tempo_lock_state = audio.tempo_confidence > 0.6f   ? HEARD_LOCKED
+                             : audio.tempo_confidence > 0.2f ? HEARD_LOCKING
+                                                             : HEARD_UNLOCKED;
+    for (int i = 0; i < HEARD_TEMPI; ++i) {
         const float bpm = FIRST_BPM + BPM_STEP * i;
         const float off = (bpm - bpm_) * 0.25f;
         audio.tempo_magnitude[i] = audio.tempo_confidence / (1.0f + off * off);
@@ -110,11 +101,14 @@ void Stimulus::play_tone() {
 }
 
 void Stimulus::play_beat() {
+    score_.kick = kick_;
+    score_.hat = 0.45f * hat_;
     for (int i = 0; i < 9; ++i) energy_[i] += kick_ * (1.0f - 0.09f * i);
-    for (int i = 46; i < NUM_FREQS; ++i) energy_[i] += 0.45f * hat_ * (0.6f + 0.4f * random());
+    for (int i = 46; i < HEARD_BINS; ++i) energy_[i] += 0.45f * hat_ * (0.6f + 0.4f * random());
 }
 
 void Stimulus::play_noise(float loudness) {
+    score_.noise = loudness;
     for (float& e : energy_) e += loudness * (0.4f + 0.6f * random());
 }
 
@@ -137,7 +131,7 @@ void Stimulus::play_music() {
 
 // From the energies of the chunk to what patterns read.
 void Stimulus::analyse() {
-    AudioDataPayload& audio = snapshot_.payload;
+    Heard& audio = heard_;
     float peak = 0.0f, total = 0.0f, growth = 0.0f;
     for (float e : energy_) {
         if (e > peak) peak = e;
@@ -148,7 +142,7 @@ void Stimulus::analyse() {
     const float gain = loudest_ > 0.1f ? 1.0f / loudest_ : 10.0f;
     float chroma[12] = {};
     float chroma_peak = 0.0f;
-    for (uint32_t i = 0; i < NUM_FREQS; ++i) {
+    for (uint32_t i = 0; i < HEARD_BINS; ++i) {
         const float level = clamped(energy_[i] * gain);
         if (level > audio.spectrogram[i]) growth += level - audio.spectrogram[i];
         audio.spectrogram[i] = level;
@@ -160,15 +154,16 @@ void Stimulus::analyse() {
     }
     for (int i = 0; i < 12; ++i) audio.chromagram[i] = chroma_peak > 0.0f ? chroma[i] / chroma_peak : 0.0f;
     audio.novelty_curve = clamped(growth / 16.0f);
-    audio.vu_level_raw = clamped(1.5f * __builtin_sqrtf(total / NUM_FREQS));
+    audio.vu_level_raw = clamped(1.5f * __builtin_sqrtf(total / HEARD_BINS));
     audio.vu_level += (audio.vu_level_raw - audio.vu_level) * 0.2f;
 }
 
 // A note spreads over the bins next to it.
 void Stimulus::add_note(float bin, float loudness) {
+    if (score_.voices < Score::VOICES) score_.voice[score_.voices++] = {bin, loudness};
     const int nearest = static_cast<int>(bin + 0.5f);
     for (int i = nearest - 2; i <= nearest + 2; ++i) {
-        if (i < 0 || i >= NUM_FREQS) continue;
+        if (i < 0 || i >= HEARD_BINS) continue;
         const float off = static_cast<float>(i) - bin;
         energy_[i] += loudness / (1.0f + 3.0f * off * off);
     }

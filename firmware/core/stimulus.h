@@ -3,7 +3,8 @@
 // The analysis works in chunks of 5 ms, as K1's does (64 samples at 12.8 kHz); chunk n becomes known at n * 5 ms of
 // the time base. What a pattern hears is a function of kind, seed and chunk number alone.
 #pragma once
-#include "pattern_abi.h"
+#include "heard.h"
+#include "sound.h"
 
 enum StimulusKind {
     STIMULUS_SILENCE = 0,
@@ -18,13 +19,15 @@ class Stimulus {
 public:
     // Begins anew; the first chunk is made at once, for the chunk boundary at or before `now_us`.
     void reset(StimulusKind kind, uint32_t seed, uint64_t now_us);
-    // Makes the chunks that became known until `now_us`, µs since the time base began.
-    void advance_to(uint64_t now_us);
+    // When the next chunk becomes known, µs since the time base began.
+    uint64_t next_us() const { return chunk_end_us_; }
+    void make_chunk();
 
-    const AudioDataSnapshot& snapshot() const { return snapshot_; }
+    // What an analysis would report of the last chunk, and what sounded in it.
+    const Heard& heard() const { return heard_; }
+    const Score& score() const { return score_; }
 
 private:
-    void make_chunk();
     void play_tone();
     void play_beat();
     void play_noise(float loudness);
@@ -37,7 +40,7 @@ private:
 
     StimulusKind kind_;
     uint32_t random_;
-    uint64_t chunk_end_us_;  // when the next chunk becomes known
+    uint64_t chunk_end_us_;
     float bpm_;              // 0: no beat
     float beat_;             // place within the beat, 0 to 1
     uint32_t beats_;         // counts beats
@@ -48,6 +51,7 @@ private:
     float melody_level_;
     uint32_t key_;  // bin of the key's lowest note
     float loudest_;
-    float energy_[NUM_FREQS];
-    AudioDataSnapshot snapshot_;
+    float energy_[HEARD_BINS];
+    Heard heard_;
+    Score score_;
 };

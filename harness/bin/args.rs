@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use k1_hil::board::{Address, Password};
-use k1_hil::capture::{Plan, Stimulus};
+use k1_hil::capture::{AudioSource, Plan, Stimulus};
+use k1_hil::compare::Lab;
 use k1_hil::deploy::DeployOptions;
+use k1_hil::session::Session;
+use k1_hil::tools::Toolbox;
 use k1_hil::verdict::{Budgets, Comparison};
 
 use crate::failure::Failure;
@@ -71,6 +74,9 @@ pub(crate) struct PlanArgs {
     /// What the pattern hears
     #[arg(long, value_enum, default_value_t)]
     stimulus: Stimulus,
+    /// Whether the firmware is told what there is to hear, or hears it with its own audio analysis
+    #[arg(long, value_enum, default_value_t)]
+    audio: AudioSource,
 }
 
 impl PlanArgs {
@@ -81,6 +87,7 @@ impl PlanArgs {
             warmup: self.warmup,
             frames: self.frames,
             stimulus: self.stimulus,
+            audio: self.audio,
         }
     }
 }
@@ -109,6 +116,30 @@ impl JudgeArgs {
 
     pub(crate) fn budgets(&self) -> Budgets {
         Budgets { min_fps: self.min_fps, max_render_ms: self.max_render_ms, ..Budgets::default() }
+    }
+}
+
+/// Whose commits to measure, how, and what change counts.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct CheckoutArgs {
+    /// The firmware checkout
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    checkout: PathBuf,
+    #[command(flatten)]
+    plan: PlanArgs,
+    /// Smallest change of the render time that counts, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = Comparison::default().min_effect_percent, value_parser = amount)]
+    min_effect: f64,
+}
+
+impl CheckoutArgs {
+    pub(crate) fn lab<'a>(&self, toolbox: &'a Toolbox, patterns: &[String]) -> Lab<'a> {
+        let session = Session {
+            plan: self.plan.plan(""),
+            comparison: Comparison { min_effect_percent: self.min_effect },
+            ..Session::default()
+        };
+        Lab::new(&self.checkout, toolbox, session, patterns.to_vec())
     }
 }
 

@@ -9,7 +9,7 @@ use rust_embed::Embed;
 
 use crate::args::{BoardArgs, PlanArgs};
 use crate::failure::Failure;
-use crate::run::{self, OutArgs};
+use crate::run::{self, Firmware, OutArgs};
 use crate::shell::Shell;
 
 #[derive(clap::Args, Debug)]
@@ -51,6 +51,7 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
     graphs.sort_by(|a, b| a.name.cmp(&b.name));
     let session =
         Session { plan: args.plan.plan(""), baselines: Baselines::Given(baselines), ..Session::default() };
-    let (findings, started) = run::measure(shell, &graphs, &BoardArgs::virtual_board(), &session).await?;
+    let (findings, started) =
+        run::measure(shell, &Firmware::Graphs(graphs), &BoardArgs::virtual_board(), &session).await?;
     run::present(shell, &findings, &args.out, &started)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
+use k1_hil::source::CheckoutError;
 use k1_hil::tools::ToolsError;
 use k1_hil::vboard::VirtualBoardError;
 use k1_hil::verdict::Outcome;
@@ -132,6 +133,21 @@ impl Failure {
                     "`k1-hil setup` goes on where it stopped; `k1-hil doctor` lists what is there".into()
                 }
                 _ => "choose another folder with --cache or K1_HIL_CACHE".into(),
+            },
+            Error::Checkout(error) => match error {
+                CheckoutError::Tools(
+                    ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. },
+                ) => {
+                    format!("run: {remedy}")
+                }
+                CheckoutError::Shallow { .. } => {
+                    "run: git fetch --unshallow (in GitHub Actions: `fetch-depth: 0` of actions/checkout)"
+                        .into()
+                }
+                CheckoutError::NotACheckout { .. } | CheckoutError::Misfit { .. } => {
+                    "docs/manifest.md says how a hil.toml describes other firmware".into()
+                }
+                _ => return None,
             },
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()

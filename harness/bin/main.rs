@@ -15,9 +15,12 @@ mod shell;
 mod capture;
 mod compile;
 mod demo;
+mod bisect;
 mod deploy;
+mod diff;
 mod doctor;
 mod generate;
+mod history;
 mod judge;
 mod nodes;
 mod report;
@@ -30,7 +33,8 @@ use shell::Shell;
 
 /// Did this change make the LED frames late, slow or wrong?
 ///
-/// Takes pattern graphs, generates and compiles their C++, puts it on a board, measures every frame and judges it.
+/// Takes pattern graphs, or the firmware of a checkout as it is, puts it on a board, measures every frame and judges
+/// it.
 #[derive(Parser, Debug)]
 #[command(name = "k1-hil", version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -55,8 +59,14 @@ struct Cli {
 enum Command {
     /// Measure six patterns that come with this program, on a virtual board
     Demo(demo::Args),
-    /// From pattern graphs to a verdict: generate, compile, deploy, measure, judge, report
+    /// From pattern graphs, or a firmware checkout, to a verdict: compile, deploy, measure, judge, report
     Run(run::Args),
+    /// What a change did to each pattern of a firmware checkout
+    Diff(diff::Args),
+    /// Find the commit that made a pattern slower or changed its picture
+    Bisect(bisect::Args),
+    /// What each pattern cost over the commits of a firmware checkout
+    History(history::Args),
     /// Check pattern graphs and generate their C++
     Generate(generate::Args),
     /// Compile pattern graphs into a firmware image
@@ -116,6 +126,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Demo(args) => demo::main(&shell, args).await,
         Command::Run(args) => run::main(&shell, &args).await,
+        Command::Diff(args) => diff::main(&shell, &args).await,
+        Command::Bisect(args) => bisect::main(&shell, &args).await,
+        Command::History(args) => history::main(&shell, &args).await,
         Command::Generate(args) => generate::main(&shell, &args),
         Command::Compile(args) => compile::main(&shell, &args).await,
         Command::Deploy(args) => deploy::main(&shell, &args).await,

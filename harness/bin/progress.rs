@@ -87,6 +87,8 @@ fn line(event: &Event) -> Option<String> {
         Event::SetupWaits => "waiting for another set-up of the same tools".to_owned(),
         Event::SetupStep { what } => what.clone(),
         Event::ToolReady { name, version } => format!("{name} {version} is ready"),
+        Event::Revision { revision, number, of } => format!("{number} of {of}: {revision}"),
+        Event::MeasuredBefore { revision } => format!("{revision} was measured before"),
         Event::Generated { patterns, lines } => {
             format!("generated {lines} lines of C++ for {patterns} pattern(s)")
         }

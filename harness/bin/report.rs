@@ -32,5 +32,6 @@ pub(crate) fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let seen = captures.first().map(|capture| capture.board.clone());
     let started = Started::now();
     let report = Report::new(&started.run_id, &started.time, image, seen, results, Vec::new());
-    run::present(shell, &Findings { report, captures }, &args.out, &started)
+    let patterns = captures.iter().map(|capture| capture.plan.pattern.clone()).collect();
+    run::present(shell, &Findings { report, captures, patterns }, &args.out, &started)
 }

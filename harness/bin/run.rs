@@ -1,11 +1,12 @@
-//! `k1-hil run`: from pattern graphs to a verdict.
+//! `k1-hil run`: from pattern graphs, or a firmware checkout, to a verdict.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use k1_hil::bench::Bench;
 use k1_hil::graph::Graph;
 use k1_hil::report::{self, Report, Written};
-use k1_hil::session::{self, Baselines, Findings, Session};
+use k1_hil::session::{self, Baselines, Findings, Selection, Session};
 use k1_hil::verdict::{Baseline, Outcome};
 
 use crate::args::{BoardArgs, JudgeArgs, PlanArgs};
@@ -14,9 +15,15 @@ use crate::shell::{Shell, load_graphs};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Pattern graphs; they go into one image
-    #[arg(required = true, value_name = "PATTERN")]
+    /// Pattern graphs, which go into one image; with --checkout, ids of its patterns [default: all of them]
+    #[arg(required_unless_present = "checkout", value_name = "PATTERN")]
     patterns: Vec<PathBuf>,
+    /// Measure the firmware of this checkout instead, as it is
+    #[arg(long, value_name = "PATH")]
+    checkout: Option<PathBuf>,
+    /// Measure this commit of the checkout; the working tree is not touched
+    #[arg(long, value_name = "REV", requires = "checkout")]
+    commit: Option<String>,
     #[command(flatten)]
     board: BoardArgs,
     #[command(flatten)]
@@ -38,7 +45,10 @@ pub(crate) struct OutArgs {
 }
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
-    let graphs = load_graphs(&args.patterns)?;
+    let firmware = match &args.checkout {
+        Some(path) => Firmware::Checkout { path, rev: args.commit.as_deref() },
+        None => Firmware::Graphs(load_graphs(&args.patterns)?),
+    };
     let folder = &args.judge.baselines;
     let session = Session {
         plan: args.plan.plan(""),
@@ -46,8 +56,12 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
         budgets: args.judge.budgets(),
         comparison: args.judge.comparison(),
         baselines: if args.save_baseline { Baselines::None } else { Baselines::Folder(folder.clone()) },
+        selection: match &firmware {
+            Firmware::Checkout { .. } if !args.patterns.is_empty() => Selection::Named(ids(&args.patterns)),
+            _ => Selection::All,
+        },
     };
-    let (findings, started) = measure(shell, &graphs, &args.board, &session).await?;
+    let (findings, started) = measure(shell, &firmware, &args.board, &session).await?;
     if args.save_baseline {
         for path in save_baselines(&findings, &session, folder)? {
             shell.note(&format!("stored {}", path.display()));
@@ -56,19 +70,41 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
     present(shell, &findings, &args.out, &started)
 }
 
-/// Builds, deploys, measures and judges.
+/// What is measured.
+#[derive(Debug)]
+pub(crate) enum Firmware<'a> {
+    Graphs(Vec<Graph>),
+    Checkout { path: &'a Path, rev: Option<&'a str> },
+}
+
+fn ids(patterns: &[PathBuf]) -> Vec<String> {
+    patterns.iter().map(|id| id.to_string_lossy().into_owned()).collect()
+}
+
+/// Builds, deploys, measures and judges: on the board that is given, or on as many virtual ones as there are cores.
 pub(crate) async fn measure(
     shell: &Shell,
-    graphs: &[Graph],
+    firmware: &Firmware<'_>,
     board: &BoardArgs,
     session: &Session,
 ) -> Result<(Findings, Started), Failure> {
     let started = Started::now();
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let image = session::build(graphs, &shell.toolbox, &on_event).await?;
-    let bench = shell.bench(board.board.as_ref()).await?;
-    let findings = session.run(&image, &bench.board, &started.run_id, &started.time, &on_event).await?;
+    let image = match firmware {
+        Firmware::Graphs(graphs) => session::build(graphs, &shell.toolbox, &on_event).await?,
+        Firmware::Checkout { path, rev } => {
+            session::build_checkout(path, *rev, &shell.toolbox, &on_event).await?
+        }
+    };
+    let bench = match (&board.board, firmware, &session.selection) {
+        (Some(address), ..) => Bench::at(address).await,
+        (None, Firmware::Graphs(_), _) => Bench::of_virtual_boards(1, &shell.toolbox).await,
+        (None, _, Selection::Named(ids)) => Bench::of_virtual_boards(ids.len(), &shell.toolbox).await,
+        (None, ..) => Bench::of_virtual_boards(usize::MAX, &shell.toolbox).await,
+    }?;
+    let (run_id, time) = (&started.run_id, &started.time);
+    let findings = session.run_on(&image, &bench.boards, run_id, time, &on_event).await?;
     Ok((findings, started))
 }
 

@@ -3,10 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use k1_hil::board::{Address, Board};
 use k1_hil::graph::{self, Graph};
 use k1_hil::tools::Toolbox;
-use k1_hil::vboard::{Options, VirtualBoard};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -16,13 +14,6 @@ pub(crate) struct Shell {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) toolbox: Toolbox,
-}
-
-/// A board to work on, and the virtual board behind it where this process runs it.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) board: Board,
-    _virtual: Option<VirtualBoard>,
 }
 
 impl Shell {
@@ -57,18 +48,6 @@ impl Shell {
     /// A printer of progress to standard error.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(self.quiet)
-    }
-
-    /// The board at `address`, or a virtual one that lives as long as the result.
-    pub(crate) async fn bench(&self, address: Option<&Address>) -> Result<Bench, Failure> {
-        let (board, virtual_board) = match address {
-            Some(address) => (address.clone(), None),
-            None => {
-                let board = VirtualBoard::start(Options::new(self.toolbox.qemu()?)).await?;
-                (board.address().clone(), Some(board))
-            }
-        };
-        Ok(Bench { board: Board::connect(&board).await?, _virtual: virtual_board })
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::http::{self, Patience, Request};
 use super::probe::{Frames, Pictures};
-use super::{Address, Board, BoardError, ProbeInfo, Stimulus};
+use super::{Address, AudioSource, Board, BoardError, ProbeInfo, Stimulus};
 
 /// Version of the probe's protocol that this client speaks.
 const PROBE: u32 = 1;
@@ -50,6 +50,7 @@ pub struct RunOrder<'a> {
     /// Frames recorded.
     pub frames: u32,
     pub stimulus: Stimulus,
+    pub audio: AudioSource,
 }
 
 /// Answer of `POST /api/hil/run`: the run is armed.

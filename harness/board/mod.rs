@@ -90,6 +90,19 @@ pub enum Stimulus {
     Music,
 }
 
+/// Where what the patterns hear comes from.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioSource {
+    /// The stimulus says what an audio analysis would find: a pattern is measured alone.
+    #[default]
+    Snapshot,
+    /// The stimulus sounds, and the firmware's own audio analysis listens to it.
+    Samples,
+}
+
 /// What kind of processor counted the ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

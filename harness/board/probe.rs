@@ -8,8 +8,8 @@
 //! | offset | type | field |
 //! |---|---|---|
 //! | 0 | 4 bytes | `K1HF` |
-//! | 4 | u16 | version, 1 |
-//! | 6 | u16 | size of a record, 48 |
+//! | 4 | u16 | version, 2 |
+//! | 6 | u16 | size of a record, 56 |
 //! | 8 | u32 | boot id |
 //! | 12 | u32 | run id; 0: no run since boot |
 //! | 16 | u32 | run state: 0 none, 1 running, 2 done |
@@ -18,7 +18,7 @@
 //! | 28 | u32 | overwritten: records from `SEQ` on that are gone |
 //! | 32 | u32 | ticks per second of the records |
 //! | 36 | u32 | sequence number of the run's first recorded frame; has no meaning before that frame is recorded |
-//! | 40 | 48 bytes each | records, as in `firmware/core/frame_record.h` |
+//! | 40 | 56 bytes each | records, as in `firmware/core/frame_record.h` |
 //!
 //! `GET /api/hil/leds?since=SEQ&max=N&every=K` answers the LED bytes of the frames `SEQ`, `SEQ + K`, `SEQ + 2K` …,
 //! at most `N`; if the first of them are gone, it begins with the first that is not:
@@ -26,7 +26,7 @@
 //! | offset | type | field |
 //! |---|---|---|
 //! | 0 | 4 bytes | `K1HP` |
-//! | 4 | u16 | version, 1 |
+//! | 4 | u16 | version, 2 |
 //! | 6 | u16 | LEDs per picture |
 //! | 8 | u32 | boot id |
 //! | 12 | u32 | sequence number of the first picture's frame |
@@ -37,9 +37,9 @@
 use super::RunState;
 
 /// Version of both layouts.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of a frame record.
-pub const RECORD_SIZE: usize = 48;
+pub const RECORD_SIZE: usize = 56;
 /// The key of a record's seal.
 pub const RECORD_SEAL: u32 = 0x4B31_4846;
 /// How many records the probe keeps, and so the longest measured run.
@@ -67,13 +67,17 @@ pub struct FrameRecord {
     pub wait_ticks: u32,
     /// On the wire.
     pub transmit_ticks: u32,
+    /// The firmware's own audio analysis since the frame before, on another core.
+    pub audio_ticks: u32,
     /// Bytes, after the frame.
     pub heap_free: u32,
+    /// Bytes, the most since the run began; 0: not known.
+    pub stack_used: u32,
     /// Age of the audio snapshot at `start_ns`.
     pub audio_age_us: u32,
     /// FNV-1a (32 bit) of the quantised R, G, B bytes sent to the strip.
     pub led_hash: u32,
-    /// XOR of the eleven words before it and [`RECORD_SEAL`].
+    /// XOR of the thirteen words before it and [`RECORD_SEAL`].
     pub seal: u32,
 }
 
@@ -139,10 +143,12 @@ impl FrameRecord {
             quantize_ticks: word(5),
             wait_ticks: word(6),
             transmit_ticks: word(7),
-            heap_free: word(8),
-            audio_age_us: word(9),
-            led_hash: word(10),
-            seal: word(11),
+            audio_ticks: word(8),
+            heap_free: word(9),
+            stack_used: word(10),
+            audio_age_us: word(11),
+            led_hash: word(12),
+            seal: word(13),
         }
     }
 
@@ -171,7 +177,7 @@ impl FrameRecord {
         self.words().into_iter().fold(RECORD_SEAL, |seal, word| seal ^ word)
     }
 
-    fn words(&self) -> [u32; 11] {
+    fn words(&self) -> [u32; 13] {
         [
             self.sequence,
             self.run_id,
@@ -181,7 +187,9 @@ impl FrameRecord {
             self.quantize_ticks,
             self.wait_ticks,
             self.transmit_ticks,
+            self.audio_ticks,
             self.heap_free,
+            self.stack_used,
             self.audio_age_us,
             self.led_hash,
         ]
@@ -335,9 +343,11 @@ mod tests {
             quantize_ticks: 4,
             wait_ticks: 5,
             transmit_ticks: 6,
+            audio_ticks: 7,
             heap_free: 8,
-            audio_age_us: 9,
-            led_hash: 10,
+            stack_used: 9,
+            audio_age_us: 10,
+            led_hash: 11,
             seal: 0,
         }
         .sealed()
@@ -359,13 +369,13 @@ mod tests {
     #[test]
     fn the_layout_of_frames_is_the_documented_one() {
         let bytes = frames().encode();
-        assert_eq!(bytes.len(), 40 + 2 * 48);
-        assert_eq!(&bytes[..8], b"K1HF\x01\0\x30\0");
+        assert_eq!(bytes.len(), 40 + 2 * 56);
+        assert_eq!(&bytes[..8], b"K1HF\x02\0\x38\0");
         let words: Vec<u32> = (8..40).step_by(4).map(|at| word_at(&bytes, at)).collect();
         assert_eq!(words, [1, 7, 2, 20, 2, 2, 250_000_000, 18]);
-        let record: Vec<u32> = (40..88).step_by(4).map(|at| word_at(&bytes, at)).collect();
-        let seal = record[..11].iter().fold(0x4B31_4846, |seal, word| seal ^ word);
-        assert_eq!(record, [20, 7, 2, 1, 3, 4, 5, 6, 8, 9, 10, seal]);
+        let record: Vec<u32> = (40..96).step_by(4).map(|at| word_at(&bytes, at)).collect();
+        let seal = record[..13].iter().fold(0x4B31_4846, |seal, word| seal ^ word);
+        assert_eq!(record, [20, 7, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, seal]);
     }
 
     #[test]
@@ -378,7 +388,7 @@ mod tests {
             pictures: vec![vec![1, 2, 3], vec![4, 5, 6]],
         };
         let bytes = pictures.encode();
-        assert_eq!(&bytes[..8], b"K1HP\x01\0\x01\0");
+        assert_eq!(&bytes[..8], b"K1HP\x02\0\x01\0");
         assert_eq!(&bytes[8..], [1, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(Pictures::decode(&bytes), Ok(pictures));
     }
@@ -395,11 +405,11 @@ mod tests {
     fn a_cut_or_foreign_answer_says_what_is_wrong() {
         let bytes = frames().encode();
         assert_eq!(Frames::decode(&bytes[..39]), Err(Malformed::Short { found: 39, needed: 40 }));
-        assert_eq!(Frames::decode(&bytes[..135]), Err(Malformed::Length { announced: 136, found: 135 }));
+        assert_eq!(Frames::decode(&bytes[..135]), Err(Malformed::Length { announced: 152, found: 135 }));
         assert!(matches!(Pictures::decode(&bytes), Err(Malformed::Magic { .. })));
         let mut newer = bytes;
-        newer[4] = 2;
-        assert_eq!(Frames::decode(&newer), Err(Malformed::Version { found: 2 }));
+        newer[4] = 3;
+        assert_eq!(Frames::decode(&newer), Err(Malformed::Version { found: 3 }));
     }
 
     proptest! {
@@ -412,7 +422,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_decoders_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), which in 0..3) {
             if which > 0 && bytes.len() > 8 {
-                bytes[..6].copy_from_slice(if which == 1 { b"K1HF\x01\0" } else { b"K1HP\x01\0" });
+                bytes[..6].copy_from_slice(if which == 1 { b"K1HF\x02\0" } else { b"K1HP\x02\0" });
             }
             let _ = (Frames::decode(&bytes), Pictures::decode(&bytes));
         }

@@ -110,7 +110,9 @@ fn frame(index: u32, record: &FrameRecord, origin: u64) -> Frame {
         quantize_ticks: record.quantize_ticks,
         wait_ticks: record.wait_ticks,
         transmit_ticks: record.transmit_ticks,
+        audio_ticks: record.audio_ticks,
         heap_free: record.heap_free,
+        stack_used: record.stack_used,
         audio_age_us: record.audio_age_us,
         led_hash: record.led_hash,
     }

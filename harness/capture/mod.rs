@@ -12,7 +12,7 @@ use crate::stored::{self, StoredError};
 pub mod check;
 mod run;
 
-pub use crate::board::Stimulus;
+pub use crate::board::{AudioSource, Stimulus};
 pub use run::{SILENCE, capture, capture_within};
 
 /// What to measure.
@@ -27,12 +27,22 @@ pub struct Plan {
     /// Frames to record: 1 to 2048 (the probe's ring).
     pub frames: u32,
     pub stimulus: Stimulus,
+    /// Where what the pattern hears comes from.
+    #[serde(default)]
+    pub audio: AudioSource,
 }
 
 impl Default for Plan {
     /// 300 frames after a warm-up of 60, with music of seed 1, of no pattern yet.
     fn default() -> Self {
-        Self { pattern: String::new(), seed: 1, warmup: 60, frames: 300, stimulus: Stimulus::default() }
+        Self {
+            pattern: String::new(),
+            seed: 1,
+            warmup: 60,
+            frames: 300,
+            stimulus: Stimulus::default(),
+            audio: AudioSource::default(),
+        }
     }
 }
 
@@ -108,8 +118,14 @@ pub struct Frame {
     pub wait_ticks: u32,
     /// On the wire.
     pub transmit_ticks: u32,
+    /// The firmware's own audio analysis since the frame before, on another core; no part of the frame's time.
+    #[serde(default)]
+    pub audio_ticks: u32,
     /// Free heap after the frame, bytes.
     pub heap_free: u32,
+    /// Most bytes of stack that a frame has used since the run began; 0: not known.
+    #[serde(default)]
+    pub stack_used: u32,
     /// Age of the audio snapshot when rendering began.
     pub audio_age_us: u32,
     /// FNV-1a (32 bit) of the quantised bytes sent to the strip.

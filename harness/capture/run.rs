@@ -180,9 +180,9 @@ impl Reading<'_> {
     /// Starts the run. The board itself says whether it has the pattern; only then its list is asked for, which
     /// it hands out once a second.
     async fn arm(&self) -> Result<RunArmed, CaptureError> {
-        let Plan { pattern, seed, warmup, frames, stimulus } = self.plan;
-        let (seed, warmup, frames, stimulus) = (*seed, *warmup, *frames, *stimulus);
-        let order = RunOrder { pattern, seed, warmup, frames, stimulus };
+        let Plan { pattern, seed, warmup, frames, stimulus, audio } = self.plan;
+        let (seed, warmup, frames, stimulus, audio) = (*seed, *warmup, *frames, *stimulus, *audio);
+        let order = RunOrder { pattern, seed, warmup, frames, stimulus, audio };
         let asked = Instant::now();
         loop {
             match self.board.run(&order).await {

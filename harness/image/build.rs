@@ -9,18 +9,21 @@
 //! CACHE/zig/                       what the compiler keeps between builds: its run-time library for the target
 //! ```
 //!
-//! The folder is removed however the build ends; if this process is killed, the next build does it.
+//! The folder is removed however the build ends; if this process is killed, the next build does it. A checkout is
+//! built in a folder that is kept ([`super::slot`]).
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::firmware::{self, write_file};
 use super::log::Log;
+use super::slot::{self, Slot};
 use super::{CompileError, Target};
 use crate::event::OnEvent;
-use crate::source::Source;
+use crate::source::{Checkout, Firmware, Source};
 use crate::tools::lock::{self, FileLock};
 use crate::tools::process::{self, RunError};
 use crate::tools::{Toolbox, pins};
@@ -56,13 +59,27 @@ pub(super) async fn build(
     python: &Path,
     on_event: OnEvent<'_>,
 ) -> Result<Outcome, CompileError> {
-    let builds = toolbox.cache().join("builds");
-    let failed = |source| CompileError::Cache { path: builds.clone(), source };
-    let folder = Folder::make(&builds).await.map_err(failed)?;
-    let tree = folder.path().join("firmware");
-    lay_out(&folder, &tree, source).map_err(failed)?;
+    let folder = match &source.firmware {
+        Firmware::Core => {
+            let builds = toolbox.cache().join("builds");
+            let failed = |source| CompileError::Cache { path: builds.clone(), source };
+            let folder = Folder::Fresh(Fresh::make(&builds).await.map_err(failed)?);
+            lay_out_core_sources(&folder.tree(), source).map_err(failed)?;
+            folder
+        }
+        Firmware::Checkout(checkout) => {
+            let slots = toolbox.cache().join("checkouts");
+            let failed = |source| CompileError::Cache { path: slots.clone(), source };
+            let folder = Folder::Kept(Slot::take(&slots).await.map_err(failed)?);
+            lay_out_checkout(&folder.tree(), checkout, source).map_err(failed)?;
+            folder
+        }
+    };
+    let tree = folder.tree();
+    lay_out_tools(folder.path())
+        .map_err(|source| CompileError::Cache { path: folder.path().to_owned(), source })?;
 
-    let environment = environment_of(target);
+    let environment = environment_of(source, target);
     let command = platformio(&folder, &tree, environment, toolbox, python);
     let mut log = Log::new(&tree);
     let mut on_line = |pipe, line: &str| {
@@ -84,20 +101,38 @@ pub(super) async fn build(
     Ok(Outcome::Built(Product { bin: read("firmware.bin")?, elf: read("firmware.elf")?, log }))
 }
 
-/// The target's name in `platformio.ini`.
-fn environment_of(target: Target) -> &'static str {
-    match target {
-        Target::Virtual => "virtual",
+/// The name in `platformio.ini` of what is built.
+fn environment_of(source: &Source, target: Target) -> &'static str {
+    match (&source.firmware, target) {
+        (Firmware::Core, Target::Virtual) => "virtual",
+        (Firmware::Checkout(_), Target::Virtual) => "checkout",
     }
 }
 
-fn lay_out(folder: &Folder, tree: &Path, source: &Source) -> io::Result<()> {
+fn lay_out_core_sources(tree: &Path, source: &Source) -> io::Result<()> {
     firmware::write_to(tree)?;
-    for file in &source.files {
-        write_file(&tree.join("generated").join(&file.path), file.text.as_bytes())?;
-    }
-    lay_out_core(&folder.path().join("core"))?;
-    std::fs::create_dir(folder.path().join("tmp"))
+    source
+        .files
+        .iter()
+        .try_for_each(|file| write_file(&tree.join("generated").join(&file.path), file.text.as_bytes()))
+}
+
+/// The tree, the checkout's files in `checkout/`, and `host.json`, which says what of them is compiled.
+fn lay_out_checkout(tree: &Path, checkout: &Checkout, source: &Source) -> io::Result<()> {
+    let mut files: BTreeMap<String, Vec<u8>> =
+        firmware::files().map(|(path, bytes)| (path.to_owned(), bytes.to_owned())).collect();
+    let below = |folder: &str, path: &str| format!("{folder}/{path}");
+    files.extend(checkout.tree.read()?.into_iter().map(|(path, bytes)| (below("checkout", &path), bytes)));
+    files.extend(
+        source.files.iter().map(|file| (below("generated", &file.path), file.text.clone().into_bytes())),
+    );
+    files.insert("host.json".to_owned(), serde_json::to_vec_pretty(&checkout.host)?);
+    slot::bring_up_to_date(tree, &files)
+}
+
+fn lay_out_tools(folder: &Path) -> io::Result<()> {
+    lay_out_core(&folder.join("core"))?;
+    std::fs::create_dir(folder.join("tmp"))
 }
 
 /// PlatformIO's own folder, with the package that starts the SCons beside it in the Python environment, and a
@@ -143,7 +178,7 @@ fn platformio(folder: &Folder, tree: &Path, environment: &str, toolbox: &Toolbox
         .env("PLATFORMIO_NO_ANSI", "true")
         .env("PLATFORMIO_DISABLE_PROGRESSBAR", "true")
         .env("ZIG_GLOBAL_CACHE_DIR", toolbox.cache().join("zig"))
-        // Not kept: for a file that it holds already the compiler repeats no warnings.
+        // Kept only with the folder: for a file that it holds already the compiler repeats no warnings.
         .env("ZIG_LOCAL_CACHE_DIR", folder.path().join("zig"));
     command
 }
@@ -158,14 +193,34 @@ fn did_not_run(error: RunError) -> CompileError {
     }
 }
 
+/// Where a build works.
+#[derive(Debug)]
+enum Folder {
+    Fresh(Fresh),
+    Kept(Slot),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Fresh(fresh) => fresh.folder.path(),
+            Self::Kept(slot) => slot.path(),
+        }
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.path().join("firmware")
+    }
+}
+
 /// A build folder; dropping it removes it.
 #[derive(Debug)]
-struct Folder {
+struct Fresh {
     folder: tempfile::TempDir,
     _lock: FileLock,
 }
 
-impl Folder {
+impl Fresh {
     /// Makes one in `builds`, and removes those whose process is gone.
     async fn make(builds: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(builds)?;
@@ -177,10 +232,6 @@ impl Folder {
         let folder = tempfile::Builder::new().prefix("").tempdir_in(builds)?;
         let lock = lock::try_lock(&folder.path().join("lock"))?.ok_or(io::ErrorKind::WouldBlock)?;
         Ok(Self { folder, _lock: lock })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
     }
 }
 
@@ -229,14 +280,14 @@ mod tests {
     async fn the_folder_of_a_dead_build_is_removed_and_that_of_a_living_one_is_not() {
         let cache = tempfile::tempdir().unwrap();
         let builds = cache.path().join("builds");
-        let living = Folder::make(&builds).await.unwrap();
+        let living = Fresh::make(&builds).await.unwrap();
         let abandoned = builds.join("abandoned");
         write_file(&abandoned.join("firmware/core/a.cpp"), b"").unwrap();
         write_file(&abandoned.join("lock"), b"").unwrap();
 
-        let next = Folder::make(&builds).await.unwrap();
-        assert!(!abandoned.exists() && living.path().exists());
-        let paths = [living.path().to_owned(), next.path().to_owned()];
+        let next = Fresh::make(&builds).await.unwrap();
+        assert!(!abandoned.exists() && living.folder.path().exists());
+        let paths = [living.folder.path().to_owned(), next.folder.path().to_owned()];
         drop((living, next));
         assert!(paths.iter().all(|path| !path.exists()));
     }

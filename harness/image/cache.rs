@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Image, Target, firmware};
 use crate::digest::Sha;
-use crate::source::Source;
+use crate::source::{Checkout, Firmware, Source};
 use crate::tools::lock::{self, FileLock};
 use crate::tools::pins;
 
 /// Raised when a build with the same inputs would give another image or another `image.json`.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The place of one image in the cache, whether it is there or not.
 #[derive(Clone, Debug)]
@@ -31,9 +31,17 @@ impl Entry {
     ///
     /// Only if the source cannot be written as JSON, which does not happen.
     pub(super) fn of(cache: &Path, source: &Source, target: Target) -> io::Result<Self> {
-        // Everything in the source counts, not the hash that it claims to have: it may come from a file.
-        let inputs = serde_json::to_vec(&(FORMAT, target, source, *firmware::SHA, tools()))?;
-        let key = Sha::of(inputs);
+        let inputs = match &source.firmware {
+            // Everything in the source counts, not the hash that it claims to have: it may come from a file.
+            Firmware::Core => serde_json::to_vec(source),
+            // Not where its files lie and which commit they are of. That they are what their hash says is checked
+            // before they are compiled.
+            Firmware::Checkout(checkout) => {
+                let Checkout { tree, host, .. } = checkout.as_ref();
+                serde_json::to_vec(&("checkout", tree.sha256, host, &source.files))
+            }
+        }?;
+        let key = Sha::of(serde_json::to_vec(&(FORMAT, target, Sha::of(inputs), *firmware::SHA, tools()))?);
         let images = cache.join("images");
         Ok(Self { folder: images.join(key.to_string()), lock: images.join(format!("{key}.lock")) })
     }
@@ -90,7 +98,7 @@ pub(super) fn tools() -> std::collections::BTreeMap<String, String> {
 mod tests {
     use super::super::Usage;
     use super::*;
-    use crate::source::{Firmware, Pattern, SourceFile};
+    use crate::source::{Pattern, SourceFile};
 
     fn source(text: &str) -> Source {
         Source {
@@ -114,7 +122,9 @@ mod tests {
             elf: PathBuf::new(),
             sha256: Sha::of(bin),
             elf_sha256: Sha::of(elf),
+            program_sha256: Sha::of(bin),
             source_sha256: Sha::of(""),
+            origin: None,
             flash: Usage { used: 1, of: 2 },
             ram: Usage { used: 1, of: 2 },
             warnings: Vec::new(),

@@ -25,16 +25,23 @@ static FILES: LazyLock<BTreeMap<String, EmbeddedFile>> = LazyLock::new(|| {
 pub(super) static SHA: LazyLock<Sha> =
     LazyLock::new(|| Sha::of_parts(FILES.iter().flat_map(|(path, file)| [path.as_bytes(), &file.data])));
 
+/// The tree's files by path.
+pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    FILES.iter().map(|(path, file)| (path.as_str(), &*file.data))
+}
+
+/// Whether the tree has a folder `path`.
+pub(super) fn has_folder(path: &str) -> bool {
+    FILES.keys().any(|file| file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+}
+
 /// Writes the tree into `folder`.
 ///
 /// # Errors
 ///
 /// If a file or folder cannot be written.
 pub(super) fn write_to(folder: &Path) -> io::Result<()> {
-    for (path, file) in FILES.iter() {
-        write_file(&folder.join(path), &file.data)?;
-    }
-    Ok(())
+    files().try_for_each(|(path, bytes)| write_file(&folder.join(path), bytes))
 }
 
 /// Writes a file and the folders above it.

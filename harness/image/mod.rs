@@ -7,6 +7,7 @@ mod cache;
 mod firmware;
 mod log;
 mod origin;
+mod slot;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha;
 use crate::error::Blame;
 use crate::event::{Event, OnEvent};
-use crate::source::Source;
+use crate::source::{Firmware, Origin, Source};
 use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;
 
@@ -37,13 +38,19 @@ pub struct Image {
     pub sha256: Sha,
     /// Of the file `elf`; the image carries it in its application descriptor and the running board reports it.
     pub elf_sha256: Sha,
+    /// Of what the CPU executes: the file `bin` without the hash of the ELF in it and the check sums that follow from
+    /// that. Two images with the same one do the same, though the debug information in their ELFs may differ.
+    pub program_sha256: Sha,
     /// Of the [`Source`].
     pub source_sha256: Sha,
+    /// Where the firmware comes from, if it is not this project's. Then flash, RAM and warnings are not what its
+    /// owner's own build would show.
+    pub origin: Option<Origin>,
     pub flash: Usage,
     pub ram: Usage,
     /// Compiler warnings, each once.
     pub warnings: Vec<Diagnostic>,
-    /// Pattern ids in registry order.
+    /// Pattern ids in registry order; empty for a checkout, whose patterns are known once it runs.
     pub patterns: Vec<String>,
     /// Versions of the tools that built it: `platformio`, `ziglang`, `esptool` …
     pub tools: BTreeMap<String, String>,
@@ -81,7 +88,7 @@ pub struct Usage {
 /// A message of the compiler or linker.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Diagnostic {
-    /// Relative to the firmware folder where it lies in it.
+    /// Relative to the checkout or the firmware folder where it lies in one of them.
     pub file: String,
     /// From 1; 0 where the tool named none.
     pub line: u32,
@@ -116,6 +123,9 @@ pub enum CompileError {
     /// A file of the source has a name that is not one, or two have the same.
     #[error("the source names a file {name:?}, which cannot be laid out")]
     FileName { name: String },
+    /// A manifest names what joins a checkout to the measuring firmware, and there is no such thing.
+    #[error("the manifest names the host {host}, which this version of k1-hil does not have")]
+    Host { host: String },
     /// The build tool did not start, was killed, or failed for a reason of its own.
     #[error("{tool} failed: {reason}")]
     Tool { tool: String, reason: String, log_end: String },
@@ -131,7 +141,7 @@ impl CompileError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. } | Self::FileName { .. } => Blame::Input,
+            Self::Refused { .. } | Self::FileName { .. } | Self::Host { .. } => Blame::Input,
             Self::Tool { .. } => Blame::Infrastructure,
             Self::Missing(e) => e.blame(),
             Self::Cache { .. } => Blame::Configuration,
@@ -164,6 +174,7 @@ pub async fn compile(
 ) -> Result<Image, CompileError> {
     let begun = Instant::now();
     check_file_names(source)?;
+    check_host(source)?;
     let cache = |path: &std::path::Path| {
         let path = path.to_owned();
         move |source| CompileError::Cache { path, source }
@@ -171,13 +182,13 @@ pub async fn compile(
     let entry = Entry::of(toolbox.cache(), source, target).map_err(cache(toolbox.cache()))?;
     if let Some(image) = entry.read() {
         on_event(&Event::CompileCached);
-        return Ok(image);
+        return Ok(of_source(image, source));
     }
     let python = toolbox.python()?;
     let _held = entry.lock().await.map_err(cache(entry.folder()))?;
     if let Some(image) = entry.read() {
         on_event(&Event::CompileCached);
-        return Ok(image); // the build that was waited for made it
+        return Ok(of_source(image, source)); // the build that was waited for made it
     }
     on_event(&Event::CompileStarted);
     let product = match build::build(source, target, toolbox, &python, on_event).await? {
@@ -191,7 +202,21 @@ pub async fn compile(
         ram_bytes: image.ram.used,
         seconds: begun.elapsed().as_secs_f64(),
     });
-    Ok(image)
+    Ok(of_source(image, source))
+}
+
+/// Several commits may have the same firmware: the cache does not know for which of them it was asked.
+fn of_source(image: Image, source: &Source) -> Image {
+    Image { origin: source.origin().cloned(), source_sha256: source.sha256, ..image }
+}
+
+fn check_host(source: &Source) -> Result<(), CompileError> {
+    match &source.firmware {
+        Firmware::Checkout(checkout) if !firmware::has_folder(&checkout.host.host) => {
+            Err(CompileError::Host { host: checkout.host.host.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The source may come from a file: its names become paths, and arguments of a compiler.
@@ -219,13 +244,28 @@ fn image_of(product: &Product, source: &Source, target: Target) -> Result<Image,
         elf: PathBuf::new(),
         sha256: Sha::of(&product.bin),
         elf_sha256: Sha::of(&product.elf),
+        program_sha256: program_sha256(&product.bin),
         source_sha256: source.sha256,
+        origin: None,
         flash,
         ram,
         warnings: log.warnings.iter().map(|warning| origin::trace(warning.clone(), source)).collect(),
         patterns: source.patterns.iter().map(|pattern| pattern.id.clone()).collect(),
         tools: cache::tools(),
     })
+}
+
+/// Where the builder has the ELF's hash put: behind 24 bytes of image header, 8 of segment header, and 144 of the
+/// application descriptor.
+const ELF_SHA_AT: std::ops::Range<usize> = 176..208;
+
+/// Check sum and SHA-256 at the end of an image in ESP format.
+const SUMS: usize = 1 + 32;
+
+fn program_sha256(bin: &[u8]) -> Sha {
+    let end = bin.len().saturating_sub(SUMS);
+    let (before, after) = (ELF_SHA_AT.start.min(end), ELF_SHA_AT.end.min(end));
+    Sha::of_parts([&bin[..before], &bin[after..end]])
 }
 
 /// With an error of the compiler or linker the source is to blame, without one the tool.

@@ -1,10 +1,15 @@
-//! Which pattern and node a compiler's message is about.
+//! Which pattern and node, or which file of a checkout, a compiler's message is about.
 
 use super::Diagnostic;
 use crate::source::{Source, SourceFile};
 
-/// Adds pattern and node to a message about generated code; leaves others as they are.
+/// Adds pattern and node to a message about generated code, makes paths of a checkout relative to it, and leaves other
+/// messages as they are.
 pub(super) fn trace(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
+    if let Some(path) = diagnostic.file.strip_prefix("checkout/") {
+        diagnostic.file = path.to_owned();
+        return diagnostic;
+    }
     let file = diagnostic
         .file
         .strip_prefix("generated/")
@@ -85,5 +90,6 @@ static void draw(float t) {
         let traced = trace(message("generated/tide.hpp"), &source);
         assert_eq!((traced.pattern.as_deref(), traced.node.as_deref()), (Some("tide"), node));
         assert_eq!(trace(message("core/tide.hpp"), &source), message("core/tide.hpp"));
+        assert_eq!(trace(message("checkout/firmware/src/a.cpp"), &source), message("firmware/src/a.cpp"));
     }
 }

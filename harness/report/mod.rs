@@ -18,7 +18,7 @@ use crate::verdict::{Outcome, Verdict};
 
 mod filmstrip;
 mod page;
-mod plot;
+pub(crate) mod plot;
 mod table;
 
 pub use table::table;
@@ -41,6 +41,8 @@ pub struct Report {
     pub board: Option<BoardSeen>,
     pub results: Vec<PatternResult>,
     pub faults: Vec<Fault>,
+    /// What a reader should know of the session as a whole; whole sentences.
+    pub notes: Vec<String>,
 }
 
 /// What was found of one pattern.
@@ -122,6 +124,7 @@ impl Report {
             started: started.into(),
             harness: env!("CARGO_PKG_VERSION").to_owned(),
             outcome: Outcome::worst(outcomes.chain(faults.iter().map(Fault::outcome))),
+            notes: image.as_ref().and_then(note_on_origin).into_iter().collect(),
             image,
             board,
             results,
@@ -186,6 +189,15 @@ impl Report {
         };
         self.results.iter().map(find).collect()
     }
+}
+
+fn note_on_origin(image: &Image) -> Option<String> {
+    let origin = image.origin.as_ref()?;
+    Some(format!(
+        "the firmware is the {} checkout at {origin}, built for the virtual board: flash, RAM and warnings of this \
+         build are not those of its own, and are not judged",
+        origin.manifest
+    ))
 }
 
 impl PatternResult {

@@ -141,14 +141,15 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         facts.push(("board", format!("{}, {} at {}, {cpu}", board.model, board.mac, board.address.host)));
     }
     if let Some(image) = &report.image {
-        facts.push((
-            "image",
-            format!(
-                "{} (ELF), {}",
-                image.elf_sha256.short(),
-                counted(image.patterns.len() as u64, "pattern")
-            ),
-        ));
+        if let Some(origin) = &image.origin {
+            facts.push(("firmware", format!("{} at {origin}", origin.manifest)));
+        }
+        // Which patterns a checkout has is not known from its image.
+        let patterns = match image.patterns.len() {
+            0 => String::new(),
+            count => format!(", {}", counted(count as u64, "pattern")),
+        };
+        facts.push(("image", format!("{} (ELF){patterns}", image.elf_sha256.short())));
         facts.push(("flash", usage(image.flash)));
         facts.push(("RAM", usage(image.ram)));
         facts.push(("warnings", image.warnings.len().to_string()));
@@ -156,6 +157,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
             image.tools.iter().map(|(tool, version)| format!("{tool} {version}")).collect();
         facts.push(("built with", tools.join(", ")));
     }
+    facts.extend(report.notes.iter().map(|note| ("note", note.clone())));
     facts
 }
 

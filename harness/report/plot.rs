@@ -14,8 +14,8 @@ use crate::verdict::{words::plain, work_ticks};
 /// Named in `report.html.j2`, as are the others.
 const INK: RGBColor = RGBColor(0x80, 0x80, 0x80);
 const GRID: RGBColor = RGBColor(0x90, 0x90, 0x90);
-const RENDER: RGBColor = RGBColor(0x10, 0x80, 0xF0);
-const WORK: RGBColor = RGBColor(0xF0, 0x90, 0x10);
+pub(crate) const RENDER: RGBColor = RGBColor(0x10, 0x80, 0xF0);
+pub(crate) const WORK: RGBColor = RGBColor(0xF0, 0x90, 0x10);
 const BASELINE: RGBColor = RGBColor(0x20, 0xA0, 0x60);
 
 /// Points of one curve; a longer run is drawn as the lowest and highest frame of each of half as many spans.
@@ -121,11 +121,11 @@ fn thinned(points: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
     points.chunks(points.len().div_ceil(MAX_POINTS / 2)).flat_map(extremes).collect()
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
+pub(crate) type Chart<'a, 'b, X> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, RangedCoordf64>>;
 
-fn draw(
+pub(crate) fn draw(
     size: (u32, u32),
     on: impl for<'a, 'b> FnOnce(&'a Area<'b>) -> Result<(), Failure<'b>>,
 ) -> Result<String, ReportError> {
@@ -137,13 +137,18 @@ fn draw(
     Ok(svg)
 }
 
-fn chart<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+pub(crate) fn chart<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(area);
     builder.margin(6).margin_right(24).x_label_area_size(46).y_label_area_size(78);
     builder
 }
 
-fn axes<'b, X>(chart: &mut Chart<'_, 'b, X>, x: &str, y: &str, lines: usize) -> Result<(), Failure<'b>>
+pub(crate) fn axes<'b, X>(
+    chart: &mut Chart<'_, 'b, X>,
+    x: &str,
+    y: &str,
+    lines: usize,
+) -> Result<(), Failure<'b>>
 where
     X: Ranged<ValueType: Copy + Into<f64>> + ValueFormatter<<X as Ranged>::ValueType>,
 {

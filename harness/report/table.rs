@@ -29,6 +29,10 @@ pub fn table(report: &Report, paint: impl Fn(Outcome, &str) -> String) -> String
     for fault in &report.faults {
         text += &format!("\n{}\n  {}\n", fault.subject(), fault.errors.join(": "));
     }
+    if !report.notes.is_empty() {
+        text.push('\n');
+        text.extend(report.notes.iter().map(|note| format!("{note}\n")));
+    }
     text + &last_line(report, &paint)
 }
 

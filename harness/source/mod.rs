@@ -1,7 +1,7 @@
 //! The C++ of the patterns under test, behind the K1 pattern ABI.
 //!
-//! Today it is generated from graphs ([`generate`]); a firmware checkout is the second kind to come, which is
-//! why [`Source`] names the [`Firmware`] that its files belong to.
+//! Either it is generated from graphs ([`generate`]) and drawn by this project's own firmware, or it is somebody's
+//! firmware, taken as it is from a checkout ([`checkout`]). No later step asks which; what differs is in [`Firmware`].
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,17 @@ use crate::digest::Sha;
 use crate::graph::{Graph, Input, Type};
 use crate::stored::{self, StoredError};
 
+mod checkout;
 mod cpp;
 mod emit;
 mod plan;
 mod registry;
+
+pub(crate) use checkout::short;
+pub use checkout::{
+    Checkout, CheckoutError, Commit, Expectation, Host, Manifest, Missing, Origin, Repository, SourcePath,
+    Tree, checkout,
+};
 
 /// The firmware counts its patterns in 8 bits.
 const MOST_PATTERNS: usize = 255;
@@ -26,17 +33,21 @@ pub struct Source {
     /// Over the firmware kind and all files: the same source has the same hash everywhere.
     pub sha256: Sha,
     pub firmware: Firmware,
-    /// In registry order: the index on the board is the index here.
+    /// In registry order: the index on the board is the index here. Empty for a checkout, whose patterns are known
+    /// once it runs.
     pub patterns: Vec<Pattern>,
+    /// What goes into the firmware's `generated/` folder.
     pub files: Vec<SourceFile>,
 }
 
 /// The firmware that draws the patterns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// `firmware/core` of this project.
     Core,
+    /// Somebody's own.
+    Checkout(Box<Checkout>),
 }
 
 /// One registered pattern.
@@ -93,15 +104,18 @@ pub fn generate(graphs: &[Graph]) -> Result<Source, GenerateError> {
         title: graph.title.clone(),
         audio_reactive: is_audio_reactive(graph),
     });
-    Ok(Source {
-        sha256: hash(Firmware::Core, &files),
-        firmware: Firmware::Core,
-        patterns: patterns.collect(),
-        files,
-    })
+    Ok(Source { sha256: hash(&files), firmware: Firmware::Core, patterns: patterns.collect(), files })
 }
 
 impl Source {
+    /// Where the firmware comes from, if it is not this project's.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.firmware {
+            Firmware::Core => None,
+            Firmware::Checkout(checkout) => Some(&checkout.origin),
+        }
+    }
+
     /// Writes the files into `folder`, each whole or not at all, and returns their paths.
     ///
     /// # Errors
@@ -147,10 +161,7 @@ fn is_audio_reactive(graph: &Graph) -> bool {
     })
 }
 
-fn hash(firmware: Firmware, files: &[SourceFile]) -> Sha {
-    let kind = match firmware {
-        Firmware::Core => "core",
-    };
+fn hash(files: &[SourceFile]) -> Sha {
     let parts = files.iter().flat_map(|file| [file.path.as_bytes(), file.text.as_bytes()]);
-    Sha::of_parts(std::iter::once(kind.as_bytes()).chain(parts))
+    Sha::of_parts(std::iter::once(b"core".as_slice()).chain(parts))
 }

@@ -41,6 +41,12 @@ pub fn doctor(toolbox: &Toolbox) -> Vec<ToolStatus> {
         "the virtual board: emulates its CPU",
         system::qemu(toolbox),
     ));
+    tools.push(from_system(
+        pins::GIT_PROGRAM,
+        pins::GIT_AT_LEAST,
+        "a firmware checkout: reads the files of its commits",
+        system::git(toolbox),
+    ));
     tools
 }
 

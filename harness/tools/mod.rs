@@ -123,6 +123,15 @@ impl Toolbox {
         Ok(system::qemu(self)?.path)
     }
 
+    /// The program `git`. It is asked for its version, which takes a few milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolsError::Missing`] or [`ToolsError::Version`].
+    pub fn git(&self) -> Result<PathBuf, ToolsError> {
+        Ok(system::git(self)?.path)
+    }
+
     fn environment(&self) -> Environment {
         Environment::of_pins(&self.cache)
     }

@@ -48,6 +48,12 @@ pub const QEMU_AT_LEAST: (u32, u32) = (7, 2);
 /// The emulator's program.
 pub const QEMU_PROGRAM: &str = "qemu-system-riscv32";
 
+/// The oldest git that takes `--end-of-options`.
+pub const GIT_AT_LEAST: (u32, u32) = (2, 24);
+
+/// The program that reads commits.
+pub const GIT_PROGRAM: &str = "git";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! What comes from the system: the Python interpreter, QEMU, and the package manager that brings them.
+//! What comes from the system: the Python interpreter, QEMU, git, and the package manager that brings them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +21,7 @@ pub(super) enum Need {
     /// Debian and Ubuntu ship the standard library's `venv` and `ensurepip` apart.
     PythonVenv,
     Qemu,
+    Git,
 }
 
 /// A program of the system and its version.
@@ -55,18 +56,28 @@ pub(super) fn can_make_environments(python: &Path) -> bool {
 
 /// The emulator: the first of the search path that is new enough.
 pub(super) fn qemu(toolbox: &Toolbox) -> Result<Found, ToolsError> {
+    program(toolbox, Need::Qemu, pins::QEMU_PROGRAM, pins::QEMU_AT_LEAST)
+}
+
+/// What reads commits: the first of the search path that is new enough.
+pub(super) fn git(toolbox: &Toolbox) -> Result<Found, ToolsError> {
+    program(toolbox, Need::Git, pins::GIT_PROGRAM, pins::GIT_AT_LEAST)
+}
+
+/// The first program `name` of the search path whose `--version` is new enough.
+fn program(toolbox: &Toolbox, need: Need, name: &str, wanted: (u32, u32)) -> Result<Found, ToolsError> {
     let mut too_old = None;
-    for path in toolbox.find_all(pins::QEMU_PROGRAM) {
+    for path in toolbox.find_all(name) {
         let mut command = Command::new(&path);
         command.arg("--version");
         let Some(line) = first_line(command) else { continue };
-        let version = qemu_version(&line).to_owned();
-        if at_least(&version, pins::QEMU_AT_LEAST) {
+        let version = version_in(&line).to_owned();
+        if at_least(&version, wanted) {
             return Ok(Found { path, version });
         }
         too_old.get_or_insert(version);
     }
-    Err(unfit(toolbox, Need::Qemu, pins::QEMU_PROGRAM, pins::QEMU_AT_LEAST, too_old))
+    Err(unfit(toolbox, need, name, wanted, too_old))
 }
 
 /// Installs `need` if that can be done without asking anybody: as root, with `apt-get`.
@@ -121,6 +132,7 @@ impl Need {
                 let split = "qemu-system-riscv";
                 if apt_knows(toolbox, split) { split } else { "qemu-system-misc" }
             }
+            Self::Git => "git",
         }
     }
 
@@ -139,7 +151,11 @@ impl Need {
         } else {
             ("brew install", "python", "qemu")
         };
-        let package = if self == Self::Qemu { qemu } else { python };
+        let package = match self {
+            Self::Python | Self::PythonVenv => python,
+            Self::Qemu => qemu,
+            Self::Git => "git",
+        };
         format!("{manager} {package}")
     }
 }
@@ -169,7 +185,7 @@ fn first_line(command: Command) -> Option<String> {
 }
 
 /// `7.2.22` of `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`.
-fn qemu_version(line: &str) -> &str {
+fn version_in(line: &str) -> &str {
     let from = line.find("version ").map_or(line, |at| &line[at + "version ".len()..]);
     from.split_whitespace().next().unwrap_or(from)
 }
@@ -194,8 +210,9 @@ mod tests {
     #[case("QEMU emulator version 10.0.2", "10.0.2", true)]
     #[case("QEMU emulator version 6.2.0 (Debian 1:6.2+dfsg-2ubuntu6)", "6.2.0", false)]
     #[case("QEMU emulator version 7.1.91 (v7.2.0-rc1)", "7.1.91", false)]
-    fn qemu_says_its_version(#[case] line: &str, #[case] version: &str, #[case] fit: bool) {
-        assert_eq!(qemu_version(line), version);
+    #[case("git version 2.39.5 (Apple Git-154)", "2.39.5", false)]
+    fn programs_say_their_version(#[case] line: &str, #[case] version: &str, #[case] fit: bool) {
+        assert_eq!(version_in(line), version);
         assert_eq!(at_least(version, pins::QEMU_AT_LEAST), fit);
     }
 

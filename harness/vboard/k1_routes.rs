@@ -12,8 +12,11 @@ use super::boot::App;
 use super::frame_metrics::{self, Averages, History};
 use super::http::{Answer, Call, Refusal};
 use super::json::{Float, to_u8};
-use super::mailbox::{Command, MAX_LEDS, Pattern};
+use super::mailbox::{Command, Pattern};
 use super::params::Params;
+
+/// LEDs of a board that runs no application.
+pub const K1_LEDS: u32 = 160;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -284,7 +287,7 @@ fn leds(call: &Call) -> Result<Answer, Refusal> {
     }
     let (count, picture) = match &call.boot.app {
         Ok(app) => (app.firmware.led_count, last_picture(app)?),
-        Err(_) => (MAX_LEDS, vec![0; 3 * MAX_LEDS as usize]),
+        Err(_) => (K1_LEDS, vec![0; 3 * K1_LEDS as usize]),
     };
     let limit = match call.query.text("n").and_then(|n| n.parse().ok()).unwrap_or(0) {
         n if n == 0 || n >= count => count,

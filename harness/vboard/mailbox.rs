@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use super::params::Params;
+use crate::board::AudioSource;
 use crate::board::probe::{FrameRecord, RECORD_SIZE, RING_CAPACITY};
 
 /// Where the RAM begins in the address space of the emulated CPU.
@@ -19,18 +20,20 @@ pub const ADDRESS: u32 = 0x80E0_0000;
 /// The exit code of the emulator after a panic.
 pub const PANIC_EXIT_CODE: i32 = 66;
 /// LEDs of which the firmware keeps pictures.
-pub const MAX_LEDS: u32 = 160;
+pub const MAX_LEDS: u32 = 192;
 
 const MAGIC: u32 = 0x4C48_314B;
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 const MAX_PATTERNS: u32 = 255;
 
 // Offsets in the mailbox.
-const STATUS: u64 = 32;
-const COMMAND: u64 = 80;
-const PARAMS: u64 = 112;
-const PANIC: u64 = 208;
-const PATTERNS: u64 = 240;
+const STATUS: u64 = 40;
+const COMMAND: u64 = 88;
+const PARAMS: u64 = 124;
+const PANIC: u64 = 216;
+const PANIC_TEXT: u64 = PANIC + 32;
+const PANIC_TEXT_SIZE: usize = 96;
+const PATTERNS: u64 = PANIC_TEXT + PANIC_TEXT_SIZE as u64;
 const PATTERN_SIZE: usize = 356;
 const RING: u64 = PATTERNS + 255 * 356 + 4;
 const LEDS: u64 = RING + RING_CAPACITY as u64 * RECORD_SIZE as u64;
@@ -51,6 +54,8 @@ pub struct Firmware {
     pub led_count: u32,
     /// Bytes.
     pub heap_total: u32,
+    /// Whether it can analyse samples itself ([`crate::board::AudioSource::Samples`]).
+    pub can_listen: bool,
     pub patterns: Vec<Pattern>,
 }
 
@@ -104,15 +109,15 @@ pub enum Command {
     /// Draw frames until the board's clock reaches `until_ns`, at most `frames`.
     Advance { until_ns: u64, frames: u32 },
     /// Do a measured run.
-    Run { pattern: u32, seed: u32, warmup: u32, frames: u32, stimulus: u32, run_id: u32 },
+    Run { pattern: u32, seed: u32, warmup: u32, frames: u32, stimulus: u32, run_id: u32, audio: AudioSource },
     /// Hear this in unmeasured frames.
-    Stimulus { stimulus: u32, seed: u32 },
+    Stimulus { stimulus: u32, seed: u32, audio: AudioSource },
 }
 
 /// What the firmware left when it gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanicRecord {
-    /// 1 trap, 2 watchdog, 3 abort.
+    /// 1 trap, 2 watchdog, 3 abort, 4 a write in front of a buffer.
     pub reason: u32,
     /// `mcause` of a trap.
     pub cause: u32,
@@ -122,6 +127,8 @@ pub struct PanicRecord {
     pub frame: u32,
     /// Index.
     pub pattern: u32,
+    /// What the firmware knew beyond that; may be empty.
+    pub text: String,
 }
 
 /// Why a mailbox is not used.
@@ -150,8 +157,17 @@ impl Mailbox {
     ///
     /// [`Unusable`] if magic, protocol or a size is not what this program knows.
     pub fn firmware(&self) -> Result<Firmware, Unusable> {
-        let [magic, protocol, tick_hz, led_count, ring_capacity, record_size, pattern_count, heap_total] =
-            self.words::<8>(0)?;
+        let [
+            magic,
+            protocol,
+            tick_hz,
+            led_count,
+            ring_capacity,
+            record_size,
+            pattern_count,
+            heap_total,
+            can_listen,
+        ] = self.words::<9>(0)?;
         if magic != MAGIC {
             return Err(Unusable::Magic { found: magic });
         }
@@ -162,14 +178,14 @@ impl Mailbox {
             if fits { Ok(()) } else { Err(Unusable::Size { what, found, expected }) }
         };
         size("tick rate", tick_hz, tick_hz > 0, "above 0")?;
-        size("number of LEDs", led_count, (1..=MAX_LEDS).contains(&led_count), "1 to 160")?;
+        size("number of LEDs", led_count, (1..=MAX_LEDS).contains(&led_count), "1 to 192")?;
         size("ring capacity", ring_capacity, ring_capacity == RING_CAPACITY, "2048")?;
-        size("record size", record_size, record_size == RECORD_SIZE as u32, "48")?;
+        size("record size", record_size, record_size == RECORD_SIZE as u32, "56")?;
         size("number of patterns", pattern_count, (1..=MAX_PATTERNS).contains(&pattern_count), "1 to 255")?;
         let mut bytes = vec![0; pattern_count as usize * PATTERN_SIZE];
         self.read(PATTERNS, &mut bytes)?;
         let patterns = bytes.chunks_exact(PATTERN_SIZE).map(pattern).collect();
-        Ok(Firmware { tick_hz, led_count, heap_total, patterns })
+        Ok(Firmware { tick_hz, led_count, heap_total, can_listen: can_listen != 0, patterns })
     }
 
     /// Reads the status. During a run only the run's progress and `next_sequence` are current.
@@ -218,21 +234,23 @@ impl Mailbox {
     /// The error of the operating system.
     pub fn post(&self, number: u32, command: &Command) -> io::Result<()> {
         let (code, arguments) = match *command {
-            Command::Select { pattern } => (1, [pattern, 0, 0, 0, 0, 0]),
+            Command::Select { pattern } => (1, [pattern, 0, 0, 0, 0, 0, 0]),
             Command::Params(ref params) => {
                 self.write_words(PARAMS, &params.words())?;
-                (2, [0; 6])
+                (2, [0; 7])
             }
             Command::Advance { until_ns, frames } => {
-                (3, [until_ns as u32, (until_ns >> 32) as u32, frames, 0, 0, 0])
+                (3, [until_ns as u32, (until_ns >> 32) as u32, frames, 0, 0, 0, 0])
             }
-            Command::Run { pattern, seed, warmup, frames, stimulus, run_id } => {
-                (4, [pattern, seed, warmup, frames, stimulus, run_id])
+            Command::Run { pattern, seed, warmup, frames, stimulus, run_id, audio } => {
+                (4, [pattern, seed, warmup, frames, stimulus, run_id, audio_word(audio)])
             }
-            Command::Stimulus { stimulus, seed } => (5, [stimulus, seed, 0, 0, 0, 0]),
+            Command::Stimulus { stimulus, seed, audio } => {
+                (5, [stimulus, seed, audio_word(audio), 0, 0, 0, 0])
+            }
         };
-        let [a, b, c, d, e, f] = arguments;
-        self.write_words(COMMAND + 4, &[code, a, b, c, d, e, f])?;
+        let [a, b, c, d, e, f, g] = arguments;
+        self.write_words(COMMAND + 4, &[code, a, b, c, d, e, f, g])?;
         self.write_words(COMMAND, &[number])
     }
 
@@ -243,7 +261,9 @@ impl Mailbox {
     /// The error of the operating system.
     pub fn panic(&self) -> io::Result<PanicRecord> {
         let [reason, cause, pc, value, _ra, _sp, frame, pattern] = self.words::<8>(PANIC)?;
-        Ok(PanicRecord { reason, cause, pc, value, frame, pattern })
+        let mut text = [0; PANIC_TEXT_SIZE];
+        self.read(PANIC_TEXT, &mut text)?;
+        Ok(PanicRecord { reason, cause, pc, value, frame, pattern, text: text_in(&text) })
     }
 
     /// Reads the records in the slots of `count` frames from `first` on, at most one ring's worth. A slot that was
@@ -304,11 +324,21 @@ fn offset(at: u64) -> u64 {
     u64::from(ADDRESS - RAM_BASE) + at
 }
 
+const fn audio_word(audio: AudioSource) -> u32 {
+    match audio {
+        AudioSource::Snapshot => 0,
+        AudioSource::Samples => 1,
+    }
+}
+
+/// The text in `bytes` up to the first NUL.
+fn text_in(bytes: &[u8]) -> String {
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}
+
 fn pattern(bytes: &[u8]) -> Pattern {
-    let text = |from: usize, size: usize| {
-        let text = bytes[from..from + size].split(|&byte| byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(text).into_owned()
-    };
+    let text = |from: usize, size: usize| text_in(&bytes[from..from + size]);
     Pattern {
         id: text(0, 64),
         name: text(64, 96),
@@ -325,12 +355,14 @@ impl PanicRecord {
 
     /// The reason for people.
     pub fn reason_text(&self) -> String {
-        match self.reason {
+        let reason = match self.reason {
             1 => trap_text(self.cause).to_owned(),
             2 => "watchdog: a frame took longer than 1000 ms".to_owned(),
             3 => "abort".to_owned(),
+            4 => "memory guard".to_owned(),
             reason => format!("unknown reason {reason}"),
-        }
+        };
+        if self.text.is_empty() { reason } else { format!("{reason}: {}", self.text) }
     }
 }
 

@@ -4,16 +4,16 @@ use axum::http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::boot::ResetReason;
+use super::boot::{App, ResetReason};
 use super::http::{Answer, Call, Refusal};
 use super::image_format::EspImage;
-use super::k1_routes::{app, lost};
-use super::mailbox::{Command, MAX_LEDS};
+use super::k1_routes::{K1_LEDS, app, lost};
+use super::mailbox::Command;
 use super::otadata::{self, State};
 use super::partitions::Slot;
 use super::runs::{self, MOST_WARMUP, RunOrder, RunUnderWay};
 use crate::board::probe::RING_CAPACITY;
-use crate::board::{Cpu, ProbeInfo, RunState, RunStatus};
+use crate::board::{AudioSource, Cpu, ProbeInfo, RunState, RunStatus};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -69,7 +69,7 @@ fn info(call: &Call) -> Result<Answer, Refusal> {
         model: MODEL.to_owned(),
         cpu: Cpu::Emulated,
         tick_hz: app.map_or(TICK_HZ, |app| app.firmware.tick_hz),
-        led_count: app.map_or(MAX_LEDS, |app| app.firmware.led_count),
+        led_count: app.map_or(K1_LEDS, |app| app.firmware.led_count),
         image_sha256: app.map(|app| app.elf_sha256),
         version: app.map(|app| app.version.clone()),
         slot: app.map(|app| app.slot.label().to_owned()),
@@ -118,6 +118,7 @@ fn run(call: &Call) -> Result<Answer, Refusal> {
         warmup: number(call, "warmup", Some(0), 0, MOST_WARMUP)?,
         frames: number(call, "frames", None, 1, RING_CAPACITY)?,
         stimulus: stimulus_named(call.body.get("stimulus").unwrap_or(&Value::from("music")))?,
+        audio: audio_source(call, app)?,
     };
     let run_id = runs::arm(&call.boot, app, order).map_err(|RunUnderWay { id }| Refusal {
         status: StatusCode::CONFLICT,
@@ -136,8 +137,24 @@ async fn stimulus(call: &Call) -> Result<Answer, Refusal> {
     let app = app(call)?;
     let kind = call.body.get("kind").ok_or_else(|| Refusal::bad("missing_field", "Missing kind"))?;
     let (stimulus, seed) = (stimulus_named(kind)?, number(call, "seed", Some(0), 0, u32::MAX)?);
-    app.cpu.command(Command::Stimulus { stimulus, seed }).await.map_err(lost)?;
+    let audio = audio_source(call, app)?;
+    app.cpu.command(Command::Stimulus { stimulus, seed, audio }).await.map_err(lost)?;
     Answer::json(&Heard { kind: STIMULI[stimulus as usize], seed })
+}
+
+/// Where the order wants the audio from.
+fn audio_source(call: &Call, app: &App) -> Result<AudioSource, Refusal> {
+    let Some(wanted) = call.body.get("audio") else { return Ok(AudioSource::default()) };
+    let source = serde_json::from_value(wanted.clone()).map_err(|_| {
+        Refusal::bad(
+            "invalid_value",
+            format!("there is no audio source {wanted}; there are snapshot, samples"),
+        )
+    })?;
+    if source == AudioSource::Samples && !app.firmware.can_listen {
+        return Err(Refusal::bad("invalid_value", "this firmware has no audio analysis"));
+    }
+    Ok(source)
 }
 
 async fn slot(call: Call) -> Result<Answer, Refusal> {

@@ -8,7 +8,7 @@ use super::cpu::Reply;
 use super::mailbox::{Command, CommandResult, Mailbox, Status};
 use super::run_records::RunRecords;
 use crate::board::probe::{FrameRecord, Frames, Pictures, RING_CAPACITY};
-use crate::board::{RunState, RunStatus};
+use crate::board::{AudioSource, RunState, RunStatus};
 
 /// Longest warm-up of a run, frames; `RUN_WARMUP_LIMIT` of the mailbox.
 pub const MOST_WARMUP: u32 = 65_536;
@@ -39,6 +39,7 @@ pub struct RunOrder {
     /// 1 to [`RING_CAPACITY`].
     pub frames: u32,
     pub stimulus: u32,
+    pub audio: AudioSource,
 }
 
 /// A run is under way.
@@ -64,7 +65,7 @@ impl Runs {
 ///
 /// [`RunUnderWay`] if one is.
 pub fn arm(boot: &Arc<Boot>, app: &App, order: RunOrder) -> Result<u32, RunUnderWay> {
-    let RunOrder { pattern, seed, warmup, frames, stimulus } = order;
+    let RunOrder { pattern, seed, warmup, frames, stimulus, audio } = order;
     let (id, reply) = {
         let mut runs = boot.runs();
         if let Some(id) = runs.under_way() {
@@ -72,7 +73,7 @@ pub fn arm(boot: &Arc<Boot>, app: &App, order: RunOrder) -> Result<u32, RunUnder
         }
         let id = runs.last.as_ref().map_or(0, |run| run.id).wrapping_add(1).max(1);
         runs.last = Some(Run { id, frames, ended: None });
-        (id, app.cpu.post(Command::Run { pattern, seed, warmup, frames, stimulus, run_id: id }))
+        (id, app.cpu.post(Command::Run { pattern, seed, warmup, frames, stimulus, run_id: id, audio }))
     };
     let boot = Arc::clone(boot);
     tokio::spawn(async move {

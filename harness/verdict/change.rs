@@ -81,17 +81,52 @@ pub enum Likeness {
 /// Each number of `run` beside that of `baseline`, which must fit. Late frames are left out where the two
 /// sides had different deadlines.
 pub(crate) fn changes(run: &Statistics, baseline: &Baseline, comparison: &Comparison) -> Vec<Change> {
-    let (now, then) = (&run.render, &baseline.render);
+    let then = Then {
+        median: baseline.render.median,
+        p99: baseline.render.p99,
+        mean: baseline.render.mean,
+        late_percent: baseline.late_percent(),
+        deadline_ns: baseline.deadline_ns,
+        exact: baseline.cpu == Cpu::Emulated,
+    };
+    changes_from(&then, run, comparison)
+}
+
+/// Each number of `now` beside that of `then`, two runs of the same plan on an emulated CPU: exact on both sides.
+pub fn exact_changes(then: &Statistics, now: &Statistics, comparison: &Comparison) -> Vec<Change> {
+    let then = Then {
+        median: then.render.median_ticks,
+        p99: then.render.p99_ticks,
+        mean: then.render.mean_ticks,
+        late_percent: then.late_percent(),
+        deadline_ns: then.deadline_ns,
+        exact: true,
+    };
+    changes_from(&then, now, comparison)
+}
+
+/// The earlier side of a comparison.
+struct Then {
+    median: u64,
+    p99: u64,
+    mean: f64,
+    late_percent: f64,
+    deadline_ns: u64,
+    exact: bool,
+}
+
+fn changes_from(then: &Then, run: &Statistics, comparison: &Comparison) -> Vec<Change> {
+    let now = &run.render;
     let pairs = [
         (Metric::RenderMedian, then.median as f64, now.median_ticks as f64),
         (Metric::RenderP99, then.p99 as f64, now.p99_ticks as f64),
         (Metric::RenderMean, then.mean, now.mean_ticks),
-        (Metric::LateFrames, baseline.late_percent(), run.late_percent()),
+        (Metric::LateFrames, then.late_percent, run.late_percent()),
     ];
     pairs
         .into_iter()
-        .filter(|(metric, ..)| *metric != Metric::LateFrames || run.deadline_ns == baseline.deadline_ns)
-        .map(|(metric, then, now)| change(metric, then, now, baseline.cpu == Cpu::Emulated, comparison))
+        .filter(|(metric, ..)| *metric != Metric::LateFrames || run.deadline_ns == then.deadline_ns)
+        .map(|(metric, was, is)| change(metric, was, is, then.exact, comparison))
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k1_hil::board::{Address, Cpu};
-use k1_hil::capture::{BoardSeen, Capture, Frame, Plan, Stimulus};
+use k1_hil::capture::{AudioSource, BoardSeen, Capture, Frame, Plan, Stimulus};
 use k1_hil::digest::Sha;
 use k1_hil::image::{Image, Target, Usage};
 
@@ -19,7 +19,9 @@ pub fn capture(pattern: &str, render: &[u32]) -> Capture {
         quantize_ticks: 9_600,
         wait_ticks: 0,
         transmit_ticks: 1_200_000,
+        audio_ticks: 0,
         heap_free: 180_000,
+        stack_used: 0,
         audio_age_us: 8_000 + index % 5 * 1000,
         led_hash: index.wrapping_mul(0x9E37_79B9),
     });
@@ -31,6 +33,7 @@ pub fn capture(pattern: &str, render: &[u32]) -> Capture {
             warmup: 30,
             frames: render.len() as u32,
             stimulus: Stimulus::Music,
+            audio: AudioSource::Snapshot,
         },
         board: BoardSeen {
             mac: "02:4B:31:00:00:01".to_owned(),
@@ -62,7 +65,9 @@ pub fn image() -> Image {
         elf: "firmware.elf".into(),
         sha256: Sha::of("bin"),
         elf_sha256: Sha::of("elf"),
+        program_sha256: Sha::of("program"),
         source_sha256: Sha::of("source"),
+        origin: None,
         flash: Usage { used: 62_000, of: 1_900_544 },
         ram: Usage { used: 41_000, of: 327_680 },
         warnings: Vec::new(),

@@ -35,6 +35,8 @@ void start_paused() {
     paused = true;
 }
 
+void skip(uint64_t ns) { offset_ns += ns; }
+
 }  // namespace board_clock
 
 namespace platform {
@@ -44,8 +46,6 @@ const uint32_t TICK_HZ = 250000000u;
 uint64_t now_ns() { return (paused ? paused_at_ns : counter_ns()) + offset_ns; }
 
 uint32_t ticks() { return static_cast<uint32_t>((counter_ns() + offset_ns) >> 2); }
-
-void sleep_ns(uint64_t ns) { offset_ns += ns; }
 
 void pause_clock() {
     paused_at_ns = counter_ns();

@@ -11,4 +11,7 @@ namespace board_clock {
 // Stops the clock at boot, before anything of the firmware has run.
 void start_paused();
 
+// Adds `ns` to the board's time.
+void skip(uint64_t ns);
+
 }  // namespace board_clock

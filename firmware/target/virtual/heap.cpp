@@ -30,17 +30,28 @@ void join_with_next(Block* block) {
 
 }  // namespace
 
-namespace heap {
-
-void start() {
+// Called before anything else can: constructors of static objects may allocate.
+extern "C" void start_heap() {
     first_free = reinterpret_cast<Block*>(__heap_start);
     heap_size = bytes_free = least_free = static_cast<uint32_t>(__heap_end - __heap_start) & ~(ALIGNMENT - 1);
     *first_free = {heap_size, 0, nullptr, 0};
 }
 
+namespace heap {
+
 uint32_t total() { return heap_size; }
 uint32_t free_now() { return bytes_free; }
 uint32_t free_at_least() { return least_free; }
+
+char* used_end() {
+    char* end = __heap_start;
+    for (char* at = __heap_start; at < __heap_start + heap_size;) {
+        const Block* block = reinterpret_cast<const Block*>(at);
+        at += block->size;
+        if (block->used) end = at;
+    }
+    return end + sizeof(Block) < __heap_end ? end + sizeof(Block) : __heap_end;
+}
 
 }  // namespace heap
 

@@ -36,5 +36,7 @@ const uint32_t PLIC_CLAIM = PLIC + 0x200004;
 const uint32_t TIMER_BIT = 1u << 7;
 const uint32_t EXTERNAL_BIT = 1u << 11;
 const uint32_t CAUSE_TIMER = 0x80000007u;
+const uint32_t CAUSE_LOAD_FAULT = 5u;
+const uint32_t CAUSE_STORE_FAULT = 7u;
 
 }  // namespace machine

@@ -12,11 +12,12 @@
 #pragma once
 #include <stdint.h>
 
-#include "frame_record.h"
+#include "../../core/frame_record.h"
+#include "../../core/settings.h"
 
 #define MAILBOX_ADDRESS 0x80E00000u
 #define MAILBOX_MAGIC 0x4C48314Bu  // "K1HL"
-#define MAILBOX_PROTOCOL 1u
+#define MAILBOX_PROTOCOL 2u
 #define MAILBOX_PATTERNS 255u
 #define MAILBOX_LED_FRAMES FRAME_RING_CAPACITY
 
@@ -25,8 +26,8 @@ enum MailboxCommand {
     COMMAND_SELECT = 1,   // arg[0] = pattern index
     COMMAND_PARAMS = 2,   // applies `params`, and writes back what was made of them (limits, not-a-number)
     COMMAND_ADVANCE = 3,  // renders frames until the board's clock reaches arg[0] | arg[1] << 32 (ns), at most arg[2] frames
-    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0)
-    COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed; for unmeasured rendering
+    COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0), [6] audio source
+    COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed, arg[2] = audio source; for unmeasured rendering
 };
 
 // Longest warm-up of a measured run, frames.
@@ -35,9 +36,9 @@ enum MailboxCommand {
 enum MailboxResult { RESULT_OK = 0, RESULT_BAD_ARGUMENT = 1, RESULT_UNKNOWN_COMMAND = 2 };
 
 // Why the firmware gave up. The firmware fills in the panic record and exits the emulator with PANIC_EXIT_CODE.
-enum PanicReason { PANIC_NONE = 0, PANIC_TRAP = 1, PANIC_WATCHDOG = 2, PANIC_ABORT = 3 };
+enum PanicReason { PANIC_NONE = 0, PANIC_TRAP = 1, PANIC_WATCHDOG = 2, PANIC_ABORT = 3, PANIC_GUARD = 4 };
 #define PANIC_EXIT_CODE 66u
-// A frame that takes longer than this in board time is ended by the watchdog.
+// A frame, or a chunk of sound, that takes longer than this is ended by the watchdog.
 #define WATCHDOG_MS 1000u
 
 struct MailboxPanic {
@@ -49,6 +50,7 @@ struct MailboxPanic {
     uint32_t sp;
     uint32_t frame;    // sequence number the frame would have had
     uint32_t pattern;  // index
+    char text[96];     // what is known beyond that; may be empty
 };
 
 struct MailboxPattern {
@@ -57,15 +59,6 @@ struct MailboxPattern {
     char description[192];
     uint32_t audio_reactive;
 };  // 356 bytes; strings are UTF-8, cut at a character, NUL-terminated
-
-// PatternParameters in the order of the K1 firmware (core/pattern_abi.h).
-struct MailboxParams {
-    float brightness, softness, color, color_range, saturation, warmth, background, dithering, mirror_mode, led_offset, speed;
-    uint32_t palette_id;
-    float custom_param_1, custom_param_2, custom_param_3;
-    float beat_threshold, beat_squash_power, audio_responsiveness, audio_sensitivity, bass_treble_balance;
-    float color_reactivity, brightness_floor, frame_min_period_ms;
-};  // 23 words
 
 struct Mailbox {
     // Filled in at boot.
@@ -77,6 +70,8 @@ struct Mailbox {
     uint32_t record_size;    // sizeof(FrameRecord)
     uint32_t pattern_count;
     uint32_t heap_total;  // bytes
+    uint32_t can_listen;  // 1: there is an audio analysis for samples
+    uint32_t reserved0;
 
     // Status: written by the firmware after each command; next_sequence and run_recorded also during a run.
     uint32_t reply_number;
@@ -94,13 +89,12 @@ struct Mailbox {
     // Command: written by the host. At boot the firmware fills `params` with the defaults.
     uint32_t command_number;
     uint32_t command;
-    uint32_t arg[6];
-    MailboxParams params;
+    uint32_t arg[7];
+    Settings params;
 
-    uint32_t reserved;  // keeps what follows on a multiple of 8
     MailboxPanic panic;
     MailboxPattern patterns[MAILBOX_PATTERNS];
     uint32_t reserved2;
     FrameRecord ring[FRAME_RING_CAPACITY];              // slot = sequence % FRAME_RING_CAPACITY
-    uint8_t leds[MAILBOX_LED_FRAMES][3 * 160];          // quantised R, G, B of the same slot
+    uint8_t leds[MAILBOX_LED_FRAMES][3 * MAX_LEDS];          // quantised R, G, B of the same slot
 };

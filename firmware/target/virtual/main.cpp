@@ -1,9 +1,10 @@
 // The board's main loop: fills in the mailbox, then does what the host writes into it.
 #include "../../core/frame_loop.h"
-#include "../../core/parameters.h"
 #include "../../core/platform.h"
+#include "../../core/renderer.h"
 #include "../../core/version.h"
 #include "clock.h"
+#include "guest_log.h"
 #include "heap.h"
 #include "identity.h"
 #include "machine.h"
@@ -30,45 +31,6 @@ void copy_text(char* to, uint32_t size, const char* text) {
     to[length] = '\0';
 }
 
-PatternParameters from_mailbox(const MailboxParams& m) {
-    PatternParameters p;
-    p.brightness = m.brightness;
-    p.softness = m.softness;
-    p.color = m.color;
-    p.color_range = m.color_range;
-    p.saturation = m.saturation;
-    p.warmth = m.warmth;
-    p.background = m.background;
-    p.dithering = m.dithering;
-    p.mirror_mode = m.mirror_mode;
-    p.led_offset = m.led_offset;
-    p.speed = m.speed;
-    p.palette_id = static_cast<uint8_t>(m.palette_id > 255u ? 255u : m.palette_id);
-    p.custom_param_1 = m.custom_param_1;
-    p.custom_param_2 = m.custom_param_2;
-    p.custom_param_3 = m.custom_param_3;
-    p.beat_threshold = m.beat_threshold;
-    p.beat_squash_power = m.beat_squash_power;
-    p.audio_responsiveness = m.audio_responsiveness;
-    p.audio_sensitivity = m.audio_sensitivity;
-    p.bass_treble_balance = m.bass_treble_balance;
-    p.color_reactivity = m.color_reactivity;
-    p.brightness_floor = m.brightness_floor;
-    p.frame_min_period_ms = m.frame_min_period_ms;
-    return p;
-}
-
-MailboxParams to_mailbox(const PatternParameters& p) {
-    return {p.brightness,         p.softness,       p.color,
-            p.color_range,        p.saturation,     p.warmth,
-            p.background,         p.dithering,      p.mirror_mode,
-            p.led_offset,         p.speed,          p.palette_id,
-            p.custom_param_1,     p.custom_param_2, p.custom_param_3,
-            p.beat_threshold,     p.beat_squash_power, p.audio_responsiveness,
-            p.audio_sensitivity,  p.bass_treble_balance, p.color_reactivity,
-            p.brightness_floor,   p.frame_min_period_ms};
-}
-
 bool advance(FrameLoop& loop) {
     const uint64_t until_ns = static_cast<uint64_t>(mailbox.arg[1]) << 32 | mailbox.arg[0];
     const uint32_t most = mailbox.arg[2];
@@ -76,12 +38,31 @@ bool advance(FrameLoop& loop) {
     return true;
 }
 
+// Whether `audio` was good.
+bool read_audio(uint32_t stimulus, uint32_t seed, uint32_t source, Audio& audio) {
+    if (stimulus >= STIMULUS_COUNT || source >= AUDIO_SOURCE_COUNT) return false;
+    if (source == AUDIO_SAMPLES && !renderer::CAN_LISTEN) return false;
+    audio = {static_cast<StimulusKind>(stimulus), seed, static_cast<AudioSource>(source)};
+    return true;
+}
+
 bool run(FrameLoop& loop) {
-    const RunPlan plan = {mailbox.arg[0], mailbox.arg[1], mailbox.arg[2], mailbox.arg[3],
-                          static_cast<StimulusKind>(mailbox.arg[4]), mailbox.arg[5]};
-    if (plan.pattern >= g_num_patterns || mailbox.arg[4] >= STIMULUS_COUNT || plan.id == 0) return false;
+    RunPlan plan = RunPlan();
+    plan.pattern = mailbox.arg[0];
+    plan.warmup = mailbox.arg[2];
+    plan.frames = mailbox.arg[3];
+    plan.id = mailbox.arg[5];
+    if (!read_audio(mailbox.arg[4], mailbox.arg[1], mailbox.arg[6], plan.audio)) return false;
+    if (plan.pattern >= renderer::pattern_count() || plan.id == 0) return false;
     if (plan.frames == 0 || plan.frames > FRAME_RING_CAPACITY || plan.warmup > RUN_WARMUP_LIMIT) return false;
     loop.run(plan);
+    return true;
+}
+
+bool change_audio(FrameLoop& loop) {
+    Audio audio;
+    if (!read_audio(mailbox.arg[0], mailbox.arg[1], mailbox.arg[2], audio)) return false;
+    loop.set_audio(audio);
     return true;
 }
 
@@ -89,17 +70,14 @@ bool run(FrameLoop& loop) {
 bool obey(FrameLoop& loop) {
     switch (mailbox.command) {
         case COMMAND_SELECT:
-            if (mailbox.arg[0] >= g_num_patterns) return false;
+            if (mailbox.arg[0] >= renderer::pattern_count()) return false;
             loop.select(mailbox.arg[0]);
             return true;
         case COMMAND_PARAMS:
-            loop.set_parameters(from_mailbox(mailbox.params));
-            mailbox.params = to_mailbox(loop.parameters());
+            loop.set_settings(mailbox.params);
+            mailbox.params = loop.settings();
             return true;
-        case COMMAND_STIMULUS:
-            if (mailbox.arg[0] >= STIMULUS_COUNT) return false;
-            loop.set_stimulus(static_cast<StimulusKind>(mailbox.arg[0]), mailbox.arg[1]);
-            return true;
+        case COMMAND_STIMULUS: return change_audio(loop);
         case COMMAND_ADVANCE: return advance(loop);
         case COMMAND_RUN: return run(loop);
         default: return true;
@@ -109,14 +87,15 @@ bool obey(FrameLoop& loop) {
 void introduce(const FrameLoop& loop) {
     mailbox.protocol = MAILBOX_PROTOCOL;
     mailbox.tick_hz = platform::TICK_HZ;
-    mailbox.led_count = NUM_LEDS;
+    mailbox.led_count = renderer::led_count();
     mailbox.ring_capacity = FRAME_RING_CAPACITY;
     mailbox.record_size = sizeof(FrameRecord);
-    mailbox.pattern_count = g_num_patterns;
+    mailbox.pattern_count = renderer::pattern_count();
     mailbox.heap_total = heap::total();
-    mailbox.params = to_mailbox(loop.parameters());
-    for (uint32_t i = 0; i < g_num_patterns; ++i) {
-        const PatternInfo& from = g_pattern_registry[i];
+    mailbox.can_listen = renderer::CAN_LISTEN ? 1u : 0u;
+    mailbox.params = loop.settings();
+    for (uint32_t i = 0; i < renderer::pattern_count(); ++i) {
+        const renderer::PatternText from = renderer::pattern(i);
         MailboxPattern& to = mailbox.patterns[i];
         copy_text(to.id, sizeof to.id, from.id);
         copy_text(to.name, sizeof to.name, from.name);
@@ -161,24 +140,8 @@ void transmit(const uint8_t*, uint32_t led_count) {
 
 uint32_t heap_free() { return heap::free_now(); }
 
-void arm_watchdog() {
-    using namespace machine;
-    uint32_t high, low;
-    do {
-        high = read_word(TIMER_NOW + 4);
-        low = read_word(TIMER_NOW);
-    } while (high != read_word(TIMER_NOW + 4));
-    const uint64_t limit = (static_cast<uint64_t>(high) << 32 | low) + WATCHDOG_MS * TIMER_TICKS_PER_MS;
-    write_word(TIMER_COMPARE, static_cast<uint32_t>(limit));
-    write_word(TIMER_COMPARE + 4, static_cast<uint32_t>(limit >> 32));
-    __asm__ volatile("csrs mie, %0\n\tcsrsi mstatus, 8" ::"r"(TIMER_BIT));
-}
-
-// The timer goes on, but nobody listens: setting it to "never" would make the emulator, whose time jumps to the next
-// timer when the CPU sleeps, jump to the end of time.
-void disarm_watchdog() { __asm__ volatile("csrci mstatus, 8\n\tcsrc mie, %0" ::"r"(machine::TIMER_BIT)); }
-
 void publish(const FrameStatus& status) {
+    guest_log::flush();
     finish_writing();
     mailbox.current_pattern = status.current_pattern;
     mailbox.next_sequence = status.next_sequence;
@@ -197,8 +160,9 @@ int main() {
     board_clock::start_paused();
     uart::start();
     say_hello();
-    heap::start();
     __builtin_memset(&mailbox, 0, __builtin_offsetof(Mailbox, leds));
+    renderer::start();
+    platform::save_memory();
     const FrameRing ring = {mailbox.ring, mailbox.leds};
     static FrameLoop loop(ring);
     introduce(loop);

@@ -26,9 +26,13 @@ _start:
     csrw pmpaddr4, t1
     lw t1, 20(t0)
     csrw pmpaddr5, t1
+    lw t1, 24(t0)
+    csrw pmpaddr6, t1
+    lw t1, 28(t0)
+    csrw pmpaddr7, t1
     li t1, 0x8B00989D           # regions 3 to 0
     csrw pmpcfg0, t1
-    li t1, 0x989B               # regions 5 and 4
+    li t1, 0x989B9B9B           # regions 7 to 4
     csrw pmpcfg1, t1
 
     la t0, __bss_start
@@ -37,7 +41,7 @@ _start:
     sw zero, 0(t0)
     addi t0, t0, 4
     j 1b
-2:
+2:  call start_heap
     la s0, __init_array_start
     la s1, __init_array_end
 3:  bgeu s0, s1, 4f
@@ -57,7 +61,9 @@ protection:
     .word __ram_start_word                          # 2: where region 3 begins                0x00
     .word __ram_end_word                            # 3: data, heap and stack, read and write 0x8B
     .word (0x80E00000 >> 2) + (0x200000 >> 3) - 1   # 4: mailbox, read and write              0x9B
-    .word (0x80000000 >> 2) + (0x1000000 >> 3) - 1  # 5: the rest of memory, nothing          0x98
+    .word __leds_napot                              # 5: page of the LED buffer, likewise     0x9B
+    .word __sent_napot                              # 6: page of the bytes to be sent         0x9B
+    .word (0x80000000 >> 2) + (0x1000000 >> 3) - 1  # 7: the rest of memory, nothing          0x98
 
     .section .text.trap, "ax"
     .balign 4
@@ -82,5 +88,5 @@ trap_again:
 
     .section .bss.trap_stack, "aw", @nobits
     .balign 16
-    .space 1024
+    .space 2048
 __trap_stack_end:

@@ -12,6 +12,7 @@
 //! Dropping blocks until the group is gone, at most for [`GRACE`] and a little: a dropped build is over when its
 //! folder is removed and when the process exits, at the price of a short pause of one runtime thread.
 
+mod exchange;
 mod group;
 mod lines;
 
@@ -21,6 +22,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+pub use exchange::{Answer, exchange};
 pub use group::{Child, GRACE};
 
 use group::AsyncGroup;

@@ -5,6 +5,7 @@ same source gives the same image, to the byte, on everybody's machine and in eve
 """
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from SCons.Script import Default, DefaultEnvironment
 env = DefaultEnvironment()
 
 TARGET_DIR = os.path.join("$PROJECT_SRC_DIR", "target", "virtual")
-SIZE_SCRIPT = os.path.join(env.PioPlatform().get_dir(), "builder", "size.py")
+SCRIPTS = os.path.join(env.PioPlatform().get_dir(), "builder")
+SIZE_SCRIPT = os.path.join(SCRIPTS, "size.py")
+DOUBLES_SCRIPT = os.path.join(SCRIPTS, "doubles.py")
 
 
 def zig():
@@ -71,6 +74,9 @@ COMMON = [
     "-fomit-frame-pointer",
     "-ffunction-sections",
     "-fdata-sections",
+    # The linker script places some variables by their names: each has a section of its own.
+    "-mllvm",
+    "-enable-global-merge=false",
     "-fno-stack-protector",
     "-fno-sanitize=all",
     "-fno-pic",
@@ -97,7 +103,6 @@ env.Replace(
 )
 
 env.Append(
-    CPPPATH=["$PROJECT_SRC_DIR", os.path.join("$PROJECT_SRC_DIR", "core"), os.path.join("$PROJECT_SRC_DIR", "generated")],
     ASPPFLAGS=COMMON,
     CCFLAGS=COMMON,
     CXXFLAGS=["-std=gnu++11", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
@@ -110,6 +115,51 @@ env.Append(
         "-mno-relax",
     ],
 )
+
+
+
+def read_host():
+    """What the harness wrote beside a checkout: its sources, include folders, defines and its host's folder."""
+    with open(env.subst("$PROJECT_DIR/host.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def add(build_env, folder, below, sources):
+    """Compiles files of a folder into tested/: by that name the linker script knows what is under test."""
+    files = build_env.CollectBuildFiles(
+        os.path.join("$BUILD_DIR", "tested", folder), os.path.join("$PROJECT_SRC_DIR", folder, below), sources
+    )
+    env.Append(PIOBUILDFILES=[build_env.Object(file) for file in files])
+
+
+def add_generated():
+    tested = env.Clone()
+    tested.Append(CPPPATH=[os.path.join("$PROJECT_SRC_DIR", path) for path in ("", "core", "generated")])
+    add(tested, "hosts/generated", "", ["+<*.cpp>"])
+    add(tested, "generated", "", ["+<*.cpp>"])
+
+
+def add_checkout(host):
+    checkout = os.path.join("$PROJECT_SRC_DIR", "checkout")
+    folders = [os.path.join(checkout, path) for path in host["include"]]
+    compat = os.path.join("$PROJECT_SRC_DIR", "compat")
+    defines = [tuple(define.split("=", 1)) for define in host["defines"]]
+    ours = env.Clone()
+    # Not searched as CPPPATH: what is wrong in their headers is no warning of ours.
+    ours.Append(CPPPATH=[compat], CPPDEFINES=defines, CCFLAGS=['-isystem"%s"' % env.subst(path) for path in folders])
+    theirs = env.Clone()
+    theirs.Append(CPPPATH=[compat] + folders, CPPDEFINES=defines)
+    # Their compiler is another one, with other warnings.
+    theirs.Append(CCFLAGS=["-w"])
+    add(ours, "compat", "", ["+<*.cpp>"])
+    add(ours, host["host"], "", ["+<*.cpp>"])
+    add(theirs, "checkout", "", ["+<%s>" % path for path in host["sources"]])
+
+
+if env["PIOENV"] == "checkout":
+    add_checkout(read_host())
+else:
+    add_generated()
 
 elf = env.BuildProgram()
 
@@ -129,3 +179,15 @@ env.Depends(elf, env.subst("$LDSCRIPT_PATH"))
 size = env.Alias("checkprogsize")
 env.Depends(size, image)
 Default([image, size])
+
+if env["PIOENV"] == "checkout":
+    doubles = env.Command(
+        os.path.join("$BUILD_DIR", "doubles.json"),
+        elf,
+        env.VerboseAction(
+            '"$PYTHONEXE" "%s" "$SOURCE" "%s" "$TARGET"'
+            % (DOUBLES_SCRIPT, os.path.join("$BUILD_DIR", "tested", "checkout")),
+            "Listing $TARGET",
+        ),
+    )
+    Default(doubles)

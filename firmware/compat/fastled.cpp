@@ -1,0 +1,3 @@
+#include "FastLED.h"
+
+CFastLED FastLED;

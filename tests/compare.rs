@@ -1,0 +1,260 @@
+//! Commits of a firmware beside each other, on real builds and virtual boards: diff, bisect, history, and firmware that
+//! misbehaves.
+
+mod shaped;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use k1_hil::tools::Toolbox;
+use shaped::Checkout;
+
+const STATIC: &str = "firmware/src/patterns/static_family.hpp";
+const AUDIO: &str = "firmware/src/patterns/audio_family.hpp";
+const CONTEXT: &str = "firmware/src/pattern_render_context.h";
+
+/// A cache that knows no image and no number, with this machine's tools and objects.
+struct Bench {
+    cache: tempfile::TempDir,
+    out: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let tools = Toolbox::from_env().unwrap();
+        let setup = Command::new(env!("CARGO_BIN_EXE_k1-hil")).arg("setup").output().unwrap();
+        assert!(setup.status.success(), "{}", all_of(&setup));
+        let cache = tempfile::tempdir().unwrap();
+        for shared in ["python", "zig", "checkouts"] {
+            std::fs::create_dir_all(tools.cache().join(shared)).unwrap();
+            std::os::unix::fs::symlink(tools.cache().join(shared), cache.path().join(shared)).unwrap();
+        }
+        Self { cache, out: tempfile::tempdir().unwrap() }
+    }
+
+    fn run(&self, arguments: &[&str], checkout: &Checkout) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_k1-hil"))
+            .args(arguments)
+            .arg("--checkout")
+            .arg(checkout.path())
+            .current_dir(self.out.path())
+            .env("K1_HIL_CACHE", self.cache.path())
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
+    }
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("the command ended by itself")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn all_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", all_of(output)))
+}
+
+/// The finding of each pattern.
+fn findings(diff: &serde_json::Value) -> Vec<(String, String)> {
+    let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    diff["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (word(&row["pattern"]), word(&row["finding"])))
+        .collect()
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+/// One more wave for tide: the picture stays, since it weighs nothing, and the compiler cannot know.
+fn slow_tide(checkout: &Checkout) {
+    checkout.edit(
+        STATIC,
+        "* sinf(6.2831853f * (2.0f * distance - phase));",
+        "* sinf(6.2831853f * (2.0f * distance - phase)) + context.params.background * sinf(distance + phase);",
+    );
+}
+
+fn other_ember(checkout: &Checkout) {
+    checkout.edit(STATIC, "color_from_palette(0, 0.9f", "color_from_palette(1, 0.9f");
+}
+
+#[test]
+fn a_diff_tells_slower_from_other_picture_from_the_same() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    let base = checkout.head();
+    slow_tide(&checkout);
+    other_ember(&checkout);
+    let before = checkout.state();
+
+    let slower = bench.run(&["diff", &base, "--json"], &checkout);
+    assert_eq!(code(&slower), 3, "{}", all_of(&slower));
+    let diff = json(&slower);
+    let expected = [("tide", "slower"), ("ember", "other-picture"), ("breath", "same"), ("fold", "same")];
+    assert_eq!(findings(&diff), pairs(&expected));
+    assert_eq!((&diff["outcome"], &diff["head"]["name"]), (&"REGRESSED".into(), &"working tree".into()));
+    assert_eq!(
+        (&diff["rows"][0]["picture"], &diff["rows"][1]["other_frames"]),
+        (&"same".into(), &300.into())
+    );
+    assert_eq!(checkout.state(), before, "the checkout is as it was");
+
+    // As a commit it is the same program: nothing is compiled or measured again.
+    checkout.commit("Slower, and another picture");
+    let again = bench.run(&["diff", &base, "HEAD", "--markdown"], &checkout);
+    assert_eq!(code(&again), 3, "{}", all_of(&again));
+    let said = text(&again.stderr);
+    assert!(!said.contains("compiling") && !said.contains("sent"), "{said}");
+    assert!(
+        text(&again.stdout).contains("### LED frames: 1 slower, 1 other picture, 2 the same"),
+        "{}",
+        all_of(&again)
+    );
+    assert!(text(&again.stdout).contains("| `tide` | **slower** |"), "{}", all_of(&again));
+
+    let faster = bench.run(&["diff", "HEAD", &base, "--pattern", "tide"], &checkout);
+    assert_eq!(code(&faster), 0, "{}", all_of(&faster));
+    assert!(text(&faster.stdout).contains("1 faster"), "{}", all_of(&faster));
+
+    // A comment moves lines and changes the debug information only: compiled, and not measured.
+    checkout.edit(STATIC, "#pragma once", "#pragma once\n// A comment.\n");
+    let comment = bench.run(&["diff", "HEAD"], &checkout);
+    assert_eq!(code(&comment), 0, "{}", all_of(&comment));
+    assert!(!text(&comment.stderr).contains("sent"), "{}", all_of(&comment));
+    assert!(text(&comment.stdout).contains("4 the same"), "{}", all_of(&comment));
+}
+
+#[test]
+fn a_head_that_does_not_build_is_told_with_file_and_line() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    checkout.edit(AUDIO, "context.audio_snapshot.payload.vu_level", "context.audio_snapshot.vu");
+    let broken = bench.run(&["diff", "HEAD"], &checkout);
+    assert_eq!(code(&broken), 1, "{}", all_of(&broken));
+    let said = text(&broken.stdout);
+    assert!(said.contains("working tree does not build: the compiler refused the source: firmware/src/patterns/audio_family.hpp:16:"), "{said}");
+    assert!(said.contains("no member named 'vu'"), "{said}");
+    let run = bench.run(&["run"], &checkout);
+    assert_eq!(code(&run), 2, "{}", all_of(&run));
+}
+
+/// Tide gets slower inside a branch, between a commit that does not build and one with another interface.
+#[test]
+fn a_bisection_passes_over_what_does_not_build_and_looks_into_merges() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    let base = checkout.head();
+    checkout.git(&["checkout", "--quiet", "-b", "branch"]);
+    checkout.edit(CONTEXT, "const float time;", "const float seconds;");
+    let broken = checkout.commit("Another interface");
+    checkout.edit(CONTEXT, "const float seconds;", "const float time;");
+    checkout.write("docs/notes.md", "notes\n");
+    let good = checkout.commit("The old interface");
+    slow_tide(&checkout);
+    let guilty = checkout.commit("Smoother tide");
+    other_ember(&checkout);
+    checkout.commit("Another ember");
+    checkout.git(&["checkout", "--quiet", "main"]);
+    checkout.write("docs/more.md", "more\n");
+    checkout.commit("More notes");
+    checkout.git(&["merge", "--quiet", "--no-ff", "-m", "Merge branch", "branch"]);
+
+    let range = format!("{base}..HEAD");
+    let found = bench.run(&["bisect", &range, "tide", "--json"], &checkout);
+    assert_eq!(code(&found), 0, "{}", all_of(&found));
+    let found = json(&found);
+    assert_eq!((&found["first_bad"]["id"], &found["fault"]), (&guilty.as_str().into(), &"slower".into()));
+    assert_eq!(found["last_good"]["commit"]["id"], good.as_str());
+    let passed: Vec<_> =
+        found["passed_over"].as_array().unwrap().iter().map(|p| &p["commit"]["id"]).collect();
+    assert!(passed.iter().all(|id| **id == broken.as_str()), "{passed:?}");
+
+    let text_of = bench.run(&["bisect", &range, "tide"], &checkout);
+    let said = text(&text_of.stdout);
+    assert!(
+        said.starts_with(&format!("{} made tide +", &guilty[..7])) && said.contains("Smoother tide"),
+        "{said}"
+    );
+
+    let nothing = bench.run(&["bisect", &range, "fold"], &checkout);
+    assert_eq!(code(&nothing), 2, "{}", all_of(&nothing));
+    assert!(text(&nothing.stderr).contains("draws fold as"), "{}", all_of(&nothing));
+    let backwards = bench.run(&["bisect", &format!("HEAD..{base}"), "tide"], &checkout);
+    assert_eq!(code(&backwards), 2, "{}", all_of(&backwards));
+    assert!(text(&backwards.stderr).contains("does not build on"), "{}", all_of(&backwards));
+}
+
+#[test]
+fn a_history_names_each_change_and_is_written_as_table_and_plot() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    let base = checkout.head();
+    slow_tide(&checkout);
+    let slower = checkout.commit("Smoother tide");
+    checkout.edit(AUDIO, "#pragma once", "#pragma once\n#error broken\n");
+    let broken = checkout.commit("=HYPERLINK(\"x\") <script>");
+    checkout.edit(AUDIO, "#error broken\n", "");
+    other_ember(&checkout);
+    checkout.commit("Another ember");
+
+    let history = bench.run(&["history", "--since", &base, "--out", "out", "--json"], &checkout);
+    assert_eq!(code(&history), 0, "{}", all_of(&history));
+    let found = json(&history);
+    let steps: Vec<(u64, &str, &str)> = found["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            (s["point"].as_u64().unwrap(), s["pattern"].as_str().unwrap(), s["finding"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(steps, [(1, "tide", "slower"), (3, "ember", "other-picture")]);
+    let out = |name: &str| std::fs::read_to_string(bench.out.path().join("out").join(name)).unwrap();
+    assert!(Path::new(found["files"]["html"].as_str().unwrap()).ends_with("history.html"));
+    let csv = out("history.csv");
+    assert_eq!(csv.lines().count(), 1 + 3 * 4 + 1, "{csv}");
+    assert!(csv.contains(&format!("{slower},")) && csv.contains(&format!("{broken},")), "{csv}");
+    assert!(csv.contains("\"'=HYPERLINK(\"\"x\"\") <script>\",,does not build,"), "{csv}");
+    let html = out("history.html");
+    assert!(html.contains("<svg") && html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
+}
+
+#[test]
+fn firmware_that_misbehaves_is_named_and_the_others_are_measured() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    checkout.edit(STATIC, "inline void draw_ember(const PatternRenderContext& context) {", "inline void draw_ember(const PatternRenderContext& context) {\n    while (context.time > 0.5f) asm volatile(\"\");");
+    checkout.edit(STATIC, "    const float phase = context", "    context.leds[context.num_leds + (context.time > 0.5f)].r = 1.0f;\n    const float phase = context");
+    checkout.edit(AUDIO, "#pragma once", "#pragma once\n#include <Arduino.h>");
+    checkout.edit(AUDIO, "    static float level", "    delay(3);\n    static float level");
+    let run = bench.run(&["run", "--out", "out"], &checkout);
+    assert_eq!(code(&run), 1, "{}", all_of(&run));
+    let said = text(&run.stdout);
+    assert!(said.contains("of ember: watchdog"), "{said}");
+    assert!(said.contains("of tide: "), "{said}");
+    for measured in ["fold", "breath"] {
+        assert!(said.lines().any(|line| line.starts_with(measured) && line.contains("PASS")), "{said}");
+    }
+    // What it waited is part of the frame: 3 ms are 750,000 instructions.
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(bench.out.path().join("out/result.json")).unwrap()).unwrap();
+    let breath = result["results"].as_array().unwrap().iter().find(|r| r["pattern"] == "breath").unwrap();
+    let median = breath["verdict"]["statistics"]["render"]["median_ticks"].as_u64().unwrap();
+    assert!((750_000..800_000).contains(&median), "{median}");
+    assert_eq!(result["notes"].as_array().unwrap().len(), 1);
+    assert_eq!(result["image"]["origin"]["dirty"], true);
+
+    let unknown = bench.run(&["run", "glow"], &checkout);
+    assert_eq!(code(&unknown), 2, "{}", all_of(&unknown));
+    assert!(
+        text(&unknown.stderr).contains("has no pattern glow; it has ember, tide, fold, breath"),
+        "{}",
+        all_of(&unknown)
+    );
+}
