@@ -1,6 +1,6 @@
 // snprintf and vsnprintf: %d i u x X o c s p % and %f F (also for e and g), with flags, width, precision and the
 // lengths hh h l ll z t j. A floating-point number is printed from its bits, without arithmetic in double precision:
-// exact to the 19th decimal, halves away from zero; beyond 2^63 as "ovf".
+// exact to the 19th decimal, halves to even; beyond 2^63 as "ovf".
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -127,7 +127,9 @@ void add_float(Text& out, const Field& field, double value) {
         decimal = decimal * 10u + next_digit(fraction);
         scale *= 10u;
     }
-    if (fraction >> 63) ++decimal;
+    const bool odd = ((decimals > 0 ? decimal : whole) & 1u) != 0;
+    const uint64_t half = 1ull << 63;
+    if (fraction > half || (fraction == half && odd)) ++decimal;
     if (decimal == scale) {
         decimal = 0;
         ++whole;

@@ -1,6 +1,7 @@
 //! Firmware that crashes, hangs or never comes up.
 
 use k1_hil::board::RunState;
+use rstest::rstest;
 use serde_json::json;
 
 use crate::client::{
@@ -45,6 +46,18 @@ async fn a_crash_happens_at_the_same_instruction_each_time() {
         places.push((panic.pc, panic.value));
     }
     assert_eq!(places[0], places[1]);
+}
+
+#[rstest]
+#[case::behind_it("beyond", "store access fault: a write 12 bytes behind the end of leds")]
+#[case::in_front_of_it("before", "memory guard: the frame wrote in front of leds")]
+#[tokio::test]
+async fn a_pattern_that_writes_outside_of_its_buffer_is_named(#[case] id: &str, #[case] reason: &str) {
+    let board = board_with(&images().await.all.bin).await;
+    let before = info(board.address()).await.boot_id;
+    arm(board.address(), id, 10).await;
+    let panic = next_boot(board.address(), before).await.panic.expect("a panic");
+    assert_eq!((panic.reason.as_str(), panic.pattern.as_str()), (reason, id));
 }
 
 #[tokio::test]

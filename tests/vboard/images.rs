@@ -31,11 +31,17 @@ const CRASH: Body = (
      if (context.time >= 0.012f) context.leds[0].r = *nowhere;",
 );
 const HANG: Body = ("hang", "for (volatile unsigned i = 0;; ++i) if (context.leds == nullptr) break;");
+/// Writes behind its buffer, and in front of it, in its third frame of a run.
+const BEYOND: Body = ("beyond", "context.leds[context.time >= 0.012f ? 161 : 0] = CRGBF(1.0f, 0.0f, 0.0f);");
+const BEFORE: Body = ("before", "context.leds[context.time >= 0.012f ? -2 : 0] = CRGBF(1.0f, 0.0f, 0.0f);");
+/// Keeps a count that nothing resets but a restart.
+const COUNT: Body =
+    ("count", "static int frames; context.leds[frames++ % context.num_leds] = CRGBF(1.0f, 0.0f, 0.0f);");
 
 /// The images that the tests share.
 pub struct Images {
     pub qemu: PathBuf,
-    /// `glow`, `dark`, `heavy`, `crash` and `hang`.
+    /// All of them.
     pub all: Built,
     /// `glow` alone: another image than `all`.
     pub other: Built,
@@ -57,7 +63,7 @@ pub async fn images() -> &'static Images {
             setup(&toolbox, &k1_hil::event::ignore).await.unwrap();
             Images {
                 qemu: toolbox.qemu().unwrap(),
-                all: build(&[GLOW, DARK, HEAVY, CRASH, HANG], &toolbox).await,
+                all: build(&[GLOW, DARK, HEAVY, CRASH, HANG, BEYOND, BEFORE, COUNT], &toolbox).await,
                 other: build(&[GLOW], &toolbox).await,
                 doomed: build(&[CRASH], &toolbox).await,
             }

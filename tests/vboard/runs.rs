@@ -40,6 +40,31 @@ async fn two_runs_give_the_same_records_to_the_last_digit() {
     assert_ne!(first.records[0].led_hash, first.records[99].led_hash, "the pattern moves");
 }
 
+#[tokio::test]
+async fn what_a_pattern_keeps_between_frames_begins_anew_with_each_run() {
+    let board = board_with(&images().await.all.bin).await;
+    let first = run(board.address(), "count", 7).await;
+    let second = run(board.address(), "count", 7).await;
+    assert_eq!(relative(&first), relative(&second));
+    assert_ne!(first.records[0].led_hash, first.records[6].led_hash, "the pattern counts");
+}
+
+#[tokio::test]
+async fn the_stack_that_the_frames_used_is_on_record() {
+    let board = board_with(&images().await.all.bin).await;
+    let used = run(board.address(), "glow", 5).await.records[4].stack_used;
+    assert!((64..16_384).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn firmware_without_an_audio_analysis_says_so() {
+    let board = board_with(&images().await.all.bin).await;
+    let order = json!({"pattern": "glow", "frames": 5, "audio": "samples"});
+    let answer = post(board.address(), "/api/hil/run", &order).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("this firmware has no audio analysis"), "{}", answer.text());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_boards_at_once_do_not_disturb_each_others_numbers() {
     let image = &images().await.all.bin;
