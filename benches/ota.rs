@@ -1,16 +1,23 @@
 //! How fast an image travels: the over-the-air client beside a raw copy over TCP with the same acknowledgements.
 //!
-//! Both send 1.2 MB in chunks of 1,024 bytes to the same receiver, which reads as a board does. The raw copy is
-//! what no client can beat: blocking sockets, no invitation, no checksum, no reading of the counts.
+//! All send 1.2 MB. The raw copy waits for the acknowledgement of each 1,024 bytes over blocking sockets and does
+//! nothing else: no invitation, no checksum, no reading of the counts. The client sends once to the same minimal
+//! receiver and once to the virtual board, which checks and stores the image; the board's restart is not counted.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use k1_hil::board::Address;
+use k1_hil::board::{Address, Board};
 use k1_hil::deploy::espota::{self, Ending, Limits};
 use k1_hil::event::ignore;
+use k1_hil::vboard::{Options, VirtualBoard};
+
+#[expect(dead_code, reason = "the virtual board's tests use more of it")]
+#[path = "../tests/vboard/images.rs"]
+mod images;
 
 const SIZE: usize = 1_200_000;
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -68,6 +75,22 @@ fn raw_copy(listener: &TcpListener, image: &[u8]) -> std::io::Result<()> {
     receiver.join().expect("the receiver does not panic")
 }
 
+async fn send(address: &Address, image: &[u8]) {
+    let sent = espota::send(address, image, "firmware.bin", None, &Limits::default(), &ignore).await;
+    assert!(matches!(sent, Ok(Ending::Confirmed)), "{sent:?}");
+}
+
+/// A virtual board and an image for it that is as long as the others.
+async fn virtual_board() -> (Vec<u8>, VirtualBoard, Board) {
+    let images = images::images().await;
+    let virtual_board =
+        VirtualBoard::start(Options::new(images.qemu.clone())).await.expect("a virtual board");
+    let board = Board::connect(virtual_board.address()).await.expect("its probe");
+    let mut image = images.other.bin.clone();
+    image.resize(SIZE, 0xFF);
+    (image, virtual_board, board)
+}
+
 fn ota(criterion: &mut Criterion) {
     let image: Vec<u8> = (0..SIZE).map(|at| (at * 31 % 253) as u8).collect();
     let mut group = criterion.benchmark_group("ota");
@@ -82,12 +105,27 @@ fn ota(criterion: &mut Criterion) {
     let address = Address { host: LOOPBACK.to_string(), http_port: 80, ota_port };
     let runtime = tokio::runtime::Runtime::new().expect("threads to run on");
     group.bench_function("espota client", |bencher| {
-        bencher.to_async(&runtime).iter(|| async {
-            let limits = Limits::default();
-            let sent = espota::send(&address, &image, "firmware.bin", None, &limits, &ignore).await;
-            assert!(matches!(sent, Ok(Ending::Confirmed)), "{sent:?}");
+        bencher.to_async(&runtime).iter(|| send(&address, &image));
+    });
+
+    let (image, virtual_board, board) = runtime.block_on(virtual_board());
+    group.bench_function("espota client to the virtual board", |bencher| {
+        bencher.to_async(&runtime).iter_custom(|count| {
+            let (image, board) = (&image, &board);
+            async move {
+                let mut elapsed = Duration::ZERO;
+                for _ in 0..count {
+                    let before = board.info().await.expect("the board is up").boot_id;
+                    let start = Instant::now();
+                    send(&board.address, image).await;
+                    elapsed += start.elapsed();
+                    while board.info().await.expect("the board comes back").boot_id == before {}
+                }
+                elapsed
+            }
         });
     });
+    drop(virtual_board);
     group.finish();
 }
 

@@ -27,6 +27,8 @@ struct Firmware {
     image: Sha,
     panic: Value,
     run_id: u32,
+    /// Sequence number of the run's first frame.
+    first: u32,
     /// Frames of the run.
     frames: u32,
     state: RunState,
@@ -43,6 +45,7 @@ impl Firmware {
             image: Sha::of("elf"),
             panic: Value::Null,
             run_id: 0,
+            first: BEFORE,
             frames: 0,
             state: RunState::None,
             records: BTreeMap::new(),
@@ -65,7 +68,7 @@ impl Firmware {
             };
             self.records.insert(self.next, record.sealed());
             self.next += 1;
-            if self.next == BEFORE + self.frames {
+            if of_the_run && self.next == self.first + self.frames {
                 self.state = RunState::Done;
             }
         }
@@ -117,7 +120,7 @@ impl Firmware {
                         first_sequence,
                         overwritten: first_sequence.saturating_sub(since),
                         tick_hz: 1_000_000_000,
-                        run_first_sequence: BEFORE,
+                        run_first_sequence: self.first,
                         records: records.into_iter().map(|(_, record)| *record).collect(),
                     }
                     .encode(),
@@ -270,6 +273,23 @@ async fn frames_that_the_ring_lost_are_missing() {
     let capture = capture(&bench.deployment, &bench.board, &plan(20), &ignore).await.unwrap();
     assert_eq!(capture.rejected, [0, 1, 2, 3].map(|index| Rejected { index, reason: Rejection::Missing }));
     assert_eq!((capture.frames[0].index, capture.frames[0].start_ns, capture.frames.len()), (4, 0, 16));
+}
+
+#[tokio::test]
+async fn frames_that_were_drawn_before_the_run_are_read_over() {
+    let bench = Bench::new(|firmware| {
+        if firmware.polls == 1 {
+            // The order arrives when the board has drawn three answers full of other frames.
+            firmware.state = RunState::None;
+            firmware.first = firmware.next + 1500;
+            firmware.draw(1500);
+            firmware.state = RunState::Running;
+            firmware.draw(20);
+        }
+    })
+    .await;
+    let capture = capture(&bench.deployment, &bench.board, &plan(20), &ignore).await.unwrap();
+    assert_eq!((capture.frames.len(), capture.rejected.len()), (20, 0));
 }
 
 #[tokio::test]

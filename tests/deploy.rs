@@ -276,7 +276,7 @@ async fn ask_password(receiver: &mut Receiver, password: &str) -> bool {
 #[case::wrong("secrets", false)]
 #[tokio::test]
 async fn a_password_is_given_by_md5(#[case] given: &str, #[case] accepted: bool) {
-    let options = DeployOptions { password: Some(given.to_owned()), ..quick() };
+    let options = DeployOptions { password: Some(given.into()), ..quick() };
     let deployed = Bench::new().await.deploy(options, |mut receiver, _, _| async move {
         assert_eq!(ask_password(&mut receiver, "secret").await, accepted);
     });
@@ -297,7 +297,7 @@ async fn a_password_that_cannot_be_given(
     #[case] password: Option<&str>,
     #[case] expected: &str,
 ) {
-    let options = DeployOptions { password: password.map(str::to_owned), ..quick() };
+    let options = DeployOptions { password: password.map(Into::into), ..quick() };
     let deployed = Bench::new().await.deploy(options, |mut receiver, _, _| async move {
         receiver.invited().await;
         receiver.say(&format!("AUTH {}", "a".repeat(digits))).await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use k1_hil::board::Address;
+use k1_hil::board::{Address, Password};
 use k1_hil::capture::{AudioSource, Plan, Stimulus};
 use k1_hil::deploy::DeployOptions;
 use k1_hil::verdict::{Budgets, Comparison};
@@ -18,7 +18,7 @@ pub(crate) struct BoardArgs {
     pub(crate) board: Option<Address>,
     /// Password of the board's over-the-air updates; only from the environment, so that no process list shows it
     #[arg(long = "ota-password", env = "HIL_OTA_PASSWORD", hide_env_values = true, hide = true)]
-    password: Option<String>,
+    password: Option<Password>,
 }
 
 impl BoardArgs {

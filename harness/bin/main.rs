@@ -19,6 +19,7 @@ mod deploy;
 mod doctor;
 mod generate;
 mod judge;
+mod nodes;
 mod report;
 mod run;
 mod setup;
@@ -68,6 +69,8 @@ enum Command {
     Judge(judge::Args),
     /// Write the report of captures again
     Report(report::Args),
+    /// Describe the node types that graphs are made of, as Markdown
+    Nodes,
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
     /// List the tools that are needed, and which are there
@@ -119,6 +122,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Capture(args) => capture::main(&shell, &args).await,
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
+        Command::Nodes => nodes::main(&shell),
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use k1_hil::board::Password;
 use k1_hil::vboard::{Options, VirtualBoard};
 
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     flash: Option<PathBuf>,
     /// Password that the board wants for updates
     #[arg(long = "ota-password", env = "HIL_OTA_PASSWORD", hide_env_values = true, hide = true)]
-    password: Option<String>,
+    password: Option<Password>,
 }
 
 pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {

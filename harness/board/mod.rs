@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha;
 use crate::error::Blame;
 
+mod password;
 pub mod probe;
 mod client;
 mod http;
 
 pub use client::{PatternSeen, Patterns, RunArmed, RunOrder, Selected};
+pub use password::Password;
 
 /// Where a board is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

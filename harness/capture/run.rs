@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::check::{Received, Run, check};
 use super::{BoardSeen, Capture, CaptureError, Frame, Picture, Plan};
 use crate::board::probe::{Frames, RING_CAPACITY};
-use crate::board::{Board, BoardError, ProbeInfo, RunArmed, RunOrder, RunState};
+use crate::board::{Board, BoardError, Cpu, ProbeInfo, RunArmed, RunOrder, RunState};
 use crate::deploy::Deployment;
 use crate::event::{Event, OnEvent};
 
@@ -19,8 +19,17 @@ const ABSENCE: Duration = Duration::from_secs(15);
 const RECORDS: u32 = 512;
 /// Pictures per capture.
 const PICTURES: u32 = 64;
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// Between two looks at a board that does not answer or is busy.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The first and the longest pause between two readings of a run's records. An emulated CPU does not notice them. On
+/// a chip the server goes before the drawing, so that each reading slows frames; its ring holds many seconds.
+const fn pauses(cpu: Cpu) -> (Duration, Duration) {
+    match cpu {
+        Cpu::Emulated => (Duration::from_millis(2), Duration::from_millis(50)),
+        Cpu::Chip => (Duration::from_millis(500), Duration::from_millis(1000)),
+    }
+}
 
 /// Runs `plan` on `board`, which must still run what `deployment` proved, and reads its frames.
 ///
@@ -121,7 +130,8 @@ impl Reading<'_> {
         let mut received = Vec::new();
         let mut recorded = 0;
         let mut begun = false;
-        let mut pause = FIRST_PAUSE;
+        let (first_pause, longest_pause) = pauses(self.deployment.cpu);
+        let mut pause = first_pause;
         let mut last_news = Instant::now();
         loop {
             let answer = self.frames(next, RECORDS).await?;
@@ -147,11 +157,13 @@ impl Reading<'_> {
             }
             if recorded > before {
                 last_news = Instant::now();
-                pause = FIRST_PAUSE;
+                pause = first_pause;
                 let (pattern, of) = (self.plan.pattern.clone(), self.plan.frames);
                 (self.on_event)(&Event::RunProgress { pattern, frames: recorded.min(of), of });
             }
-            let past_the_end = next.wrapping_sub(run.first_sequence) >= run.frames;
+            // Sequence numbers wrap around; before the run's first frame the difference is negative.
+            let past_the_end =
+                next.wrapping_sub(run.first_sequence).cast_signed() >= run.frames.cast_signed();
             if begun && answer.run_state == RunState::Done && (past_the_end || !full) {
                 return Ok((run, received));
             }
@@ -160,7 +172,7 @@ impl Reading<'_> {
             }
             if !full {
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(longest_pause);
             }
         }
     }

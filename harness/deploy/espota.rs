@@ -202,8 +202,8 @@ impl Door {
 
 /// Sends the image from a task of its own and passes its progress on.
 ///
-/// Of its own because the caller may be outside the runtime's threads (`#[tokio::main]`), where each of some
-/// thousand round trips would have to wake one thread more: up to 1.5 times the time (`benches/ota.rs`).
+/// Of its own because the caller may be outside the runtime's threads (`#[tokio::main]`), where each round trip
+/// would have to wake one thread more.
 async fn transfer(
     address: &Address,
     stream: TcpStream,

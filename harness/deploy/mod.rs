@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::board::{Address, Board, BoardError, Cpu, ProbeInfo};
+use crate::board::{Address, Board, BoardError, Cpu, Password, ProbeInfo};
 use crate::digest::Sha;
 use crate::error::Blame;
 use crate::event::{Event, OnEvent};
@@ -39,7 +39,7 @@ pub struct Deployment {
 #[derive(Clone, Debug)]
 pub struct DeployOptions {
     /// Password of the board's over-the-air receiver.
-    pub password: Option<String>,
+    pub password: Option<Password>,
     /// Send the image even if it runs already.
     pub always: bool,
     /// How long the parts of the upload may take.
@@ -134,7 +134,7 @@ pub async fn deploy(
         return proof(image, board, before, true);
     }
     let name = image.bin.file_name().unwrap_or_default().to_string_lossy();
-    let password = options.password.as_deref();
+    let password = options.password.as_ref().map(Password::reveal);
     let ending = espota::send(&board.address, &bytes, &name, password, &options.limits, on_event).await?;
     on_event(&Event::Restarting);
     let Some(after) = restarted(board, before.boot_id, options.restart).await? else {

@@ -11,10 +11,11 @@ use tokio::time::timeout;
 use super::acknowledgements::{Acknowledgements, LastWord};
 use super::espota::{Ending, Limits};
 
-/// Bytes that are sent at a time.
-const CHUNK: usize = 1024;
-/// Bytes that may be sent ahead of their acknowledgement: within the 5.7 KB that a board's TCP takes. A board reads
-/// from a stream and does not see the chunks; to wait for each of them would cost a round trip per kilobyte.
+/// Bytes that are sent at a time: one sector of a board's flash. A board reads from a stream and does not see the
+/// chunks; `espota.py` sends 1,024 bytes and pays a round trip for each.
+const CHUNK: usize = 4096;
+/// Bytes that may be sent ahead of their acknowledgement, so that the board never waits for the host. What its TCP
+/// cannot take yet (it takes 5.7 KB) waits here.
 const AHEAD: u64 = 4096;
 /// Bytes before anything is sent ahead. A board finds a wrong image when it writes the first sector of 4 KiB; were
 /// there bytes that it has not read when it closes, its reason could be lost with them.

@@ -170,6 +170,10 @@ fn outputs<'t>(document: &Document<'t>, drafts: &[Draft], sources: &[Vec<usize>]
     let terminal = |n: &usize| drafts[*n].kind.is_some_and(|kind| kind.is_terminal());
     let outputs: Vec<usize> = (0..nodes.len()).filter(terminal).collect();
     let Some((first, others)) = outputs.split_first() else {
+        // A node of an unknown type may be meant to be the output.
+        if drafts.iter().any(|draft| draft.kind.is_none()) {
+            return;
+        }
         faults
             .report(fault::NO_OUTPUT, document.nodes_at, "the graph draws nothing")
             .hint("end it in a LedOutput or LedOutputMirror".to_owned());
@@ -182,6 +186,10 @@ fn outputs<'t>(document: &Document<'t>, drafts: &[Draft], sources: &[Vec<usize>]
         );
         report(fault::SEVERAL_OUTPUTS, nodes, *other, nodes[*other].at, message, faults)
             .hint("combine them by ComposeLayers".to_owned());
+    }
+    // Where something is wrong, much seems unused that is not.
+    if faults.any_error() {
+        return;
     }
     let needed = order::needed(sources, &outputs);
     for unused in (0..nodes.len()).filter(|n| !needed[*n]) {

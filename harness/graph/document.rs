@@ -41,7 +41,8 @@ pub(super) struct DocumentInput<'t> {
     pub port_at: usize,
     pub port: Cow<'t, str>,
     pub source_at: usize,
-    pub source: Cow<'t, str>,
+    /// Absent if it is bad.
+    pub source: Option<Cow<'t, str>>,
 }
 
 /// Takes `text` apart; `None` if nothing more can be said about it.
@@ -54,10 +55,7 @@ pub(super) fn read<'t>(text: &'t str, faults: &mut Faults<'t>) -> Option<Documen
     let json = match Json::read(text) {
         Ok(json) => json,
         Err(e) => {
-            let at = offset_of(text, e.line(), e.column());
-            let reason = e.to_string();
-            let reason = reason.split(" at line ").next().unwrap_or_default();
-            faults.report(fault::SYNTAX, at, format!("this is not JSON: {reason}"));
+            not_json(text, &e, faults);
             return None;
         }
     };
@@ -72,24 +70,11 @@ pub(super) fn read<'t>(text: &'t str, faults: &mut Faults<'t>) -> Option<Documen
     if let Some(json) = member(&root, "version") {
         version(json, faults);
     }
-    document.name =
-        member(&root, "name").and_then(|json| name(json, "the name", None, faults)).filter(|name| {
-            let reserved = RESERVED_NAMES.contains(&name.as_ref());
-            if reserved && let Some(json) = member(&root, "name") {
-                let at = faults.offset(json.text());
-                faults.report(
-                    fault::BAD_NAME,
-                    at,
-                    format!("the name {} is taken by the firmware", quoted(name)),
-                );
-            }
-            !reserved
-        });
+    document.name = member(&root, "name").and_then(|json| pattern_name(json, faults));
     if let Some(meta) = member(&root, "meta").and_then(|json| free_object(json, "`meta`", None, faults)) {
-        let mut text =
-            |key| member(&meta, key).and_then(|json| string(json, &format!("`meta.{key}`"), None, faults));
-        document.title = text("title");
-        document.description = text("description");
+        let mut text = |key, what| member(&meta, key).and_then(|json| string(json, what, None, faults));
+        document.title = text("title", "`meta.title`");
+        document.description = text("description", "`meta.description`");
     }
     if let Some(json) = member(&root, "nodes") {
         document.nodes_at = faults.offset(json.text());
@@ -133,15 +118,11 @@ fn node<'t>(json: Json<'t>, faults: &mut Faults<'t>) -> DocumentNode<'t> {
         }
     }
     for (key, port, json) in entries(member(&members, "inputs"), "`inputs`", id, faults) {
-        let what = format!("the source of {}", quoted(&port));
-        if let Some(source) = string(json, &what, id, faults) {
-            node.inputs.push(DocumentInput {
-                port_at: key,
-                port,
-                source_at: faults.offset(json.text()),
-                source,
-            });
+        let source = json.string();
+        if source.is_none() {
+            wrong_value(json, &format!("the source of {}", quoted(&port)), "a string", id, faults);
         }
+        node.inputs.push(DocumentInput { port_at: key, port, source_at: faults.offset(json.text()), source });
     }
     node.params = entries(member(&members, "params"), "`params`", id, faults);
     if let Some(meta) = member(&members, "meta") {
@@ -201,9 +182,9 @@ fn free_object<'t>(
     let mut seen = HashSet::with_capacity(members.len());
     members.retain(|(key, _)| {
         let name = key.string().unwrap_or(Cow::Borrowed(key.text()));
-        let message = format!("{what} has the key {} twice", quoted(&name));
-        let first = seen.insert(name);
+        let first = seen.insert(name.clone());
         if !first {
+            let message = format!("{what} has the key {} twice", quoted(&name));
             let fault = faults.report(fault::REPEATED_KEY, faults.offset(key.text()), message);
             fault.node = node.map(str::to_owned);
         }
@@ -249,6 +230,16 @@ fn name<'t>(json: Json<'t>, what: &str, node: Option<&str>, faults: &mut Faults<
     None
 }
 
+fn pattern_name<'t>(json: Json<'t>, faults: &mut Faults<'t>) -> Option<Cow<'t, str>> {
+    let name = name(json, "the name", None, faults)?;
+    if RESERVED_NAMES.contains(&name.as_ref()) {
+        let message = format!("the name {} is taken by the firmware", quoted(&name));
+        faults.report(fault::BAD_NAME, faults.offset(json.text()), message);
+        return None;
+    }
+    Some(name)
+}
+
 fn version<'t>(json: Json<'t>, faults: &mut Faults<'t>) {
     match string(json, "`version`", None, faults) {
         Some(version) if version != "v1.0" => {
@@ -266,6 +257,13 @@ fn wrong_value<'t>(json: Json<'t>, what: &str, wanted: &str, node: Option<&str>,
     let found = if json.kind() == wanted { "one with a broken escape" } else { json.kind() };
     let message = format!("{what} must be {wanted}, not {found}");
     faults.report(fault::WRONG_VALUE, faults.offset(json.text()), message).node = node.map(str::to_owned);
+}
+
+fn not_json(text: &str, error: &serde_json::Error, faults: &mut Faults<'_>) {
+    let reason = error.to_string();
+    let reason = reason.split(" at line ").next().unwrap_or_default();
+    let at = offset_of(text, error.line(), error.column());
+    faults.report(fault::SYNTAX, at, format!("this is not JSON: {reason}"));
 }
 
 /// The byte offset of a place that serde_json names by line and byte in the line.

@@ -105,10 +105,11 @@ fn source<'t>(
     names: &[&str],
     faults: &mut Faults<'t>,
 ) -> Option<usize> {
-    let found = ids.get(input.source.as_ref()).copied();
+    let source = input.source.as_deref()?;
+    let found = ids.get(source).copied();
     if found.is_none() {
-        let hint = faults.meant(&input.source, names);
-        let message = format!("there is no node {} for {}", quoted(&input.source), quoted(&input.port));
+        let hint = faults.meant(source, names);
+        let message = format!("there is no node {} for {}", quoted(source), quoted(&input.port));
         let fault = faults.report(fault::DANGLING_SOURCE, input.source_at, message);
         fault.at_port(&input.port).hint(hint).node = owned(&node.id);
     }
@@ -278,6 +279,8 @@ impl<'t> Reader<'_, 't> {
         known.extend(kind.inputs.iter().filter(|port| takes_constants(port)).map(|port| port.name));
         let hint = if kind.input_named(name).is_some() {
             Some(format!("connect `{name}` in `inputs`"))
+        } else if known.is_empty() {
+            Some(format!("{} takes no parameters", kind.name))
         } else {
             self.faults.meant(name, &known)
         };
@@ -306,10 +309,12 @@ fn color(json: Json<'_>) -> Option<[f32; 3]> {
     }
 }
 
-/// A value in a message: numbers and short strings as they are, else what kind of value it is.
+/// A value in a message: numbers, booleans and strings as they are, else what kind of value it is.
 fn shown(json: Json<'_>) -> String {
-    match json.kind() {
-        kind @ ("an object" | "an array" | "null") => kind.to_owned(),
+    match (json.kind(), json.string()) {
+        (_, Some(text)) => format!("the string {}", quoted(&text)),
+        ("an array", _) => "an array of something else".to_owned(),
+        (kind @ ("an object" | "null"), _) => kind.to_owned(),
         _ => quoted(json.text()),
     }
 }

@@ -25,7 +25,7 @@ use crate::tools::process::Child;
 
 /// Firmware that says and records nothing for so long, in host time, is taken for dead. Its own watchdog ends a
 /// frame after 1 s of board time, which takes a few seconds of host time; this one is for firmware without it.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(60);
 /// Firmware that has not come up after so long, in host time, never will.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 const CHECK: Duration = Duration::from_secs(1);

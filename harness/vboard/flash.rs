@@ -76,7 +76,9 @@ impl Flash {
         if bytes[partitions::TABLE_OFFSET..][..partitions::TABLE_SIZE] != partitions::table() {
             return Err(refuse("it has another partition table than this board".to_owned()));
         }
-        Ok(Self { bytes, file: Some(Backing { path: path.to_owned(), _open: file }) })
+        // A link stays a link: what is replaced at a save is the file behind it.
+        let path = path.canonicalize().map_err(|e| refuse(e.to_string()))?;
+        Ok(Self { bytes, file: Some(Backing { path, _open: file }) })
     }
 
     /// The contents of a partition.

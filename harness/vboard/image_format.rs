@@ -121,8 +121,8 @@ fn check_integrity(
     // The checksum is the last byte of the next full 16 bytes.
     let padded = end / 16 * 16 + 16;
     let found = *bytes.get(padded - 1).ok_or(NotAnImage::Cut)?;
-    let expected =
-        segments.iter().flat_map(|segment| segment.data).fold(CHECKSUM_SEED, |sum, byte| sum ^ byte);
+    let xor = |sum, data: &[u8]| data.iter().fold(sum, |sum, byte| sum ^ byte);
+    let expected = segments.iter().fold(CHECKSUM_SEED, |sum, segment| xor(sum, segment.data));
     if found != expected {
         return Err(NotAnImage::Checksum { found, expected });
     }

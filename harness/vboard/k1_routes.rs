@@ -159,15 +159,17 @@ async fn select(call: &Call) -> Result<Answer, Refusal> {
 }
 
 async fn set_params(call: &Call, change: impl FnOnce(&mut Params)) -> Result<Answer, Refusal> {
-    let params = {
+    let (changed, applied) = {
         let mut params = call.boot.params();
         change(&mut params);
-        params.clone()
+        // Given to the firmware under the lock, so that of two changes at once the later one is the last there too.
+        let applied = call.boot.app.as_ref().ok().map(|app| app.cpu.post(Command::Params(params.clone())));
+        (params.clone(), applied)
     };
-    if let Ok(app) = &call.boot.app {
-        app.cpu.command(Command::Params(params.clone())).await.map_err(lost)?;
+    if let Some(applied) = applied {
+        applied.await.map_err(|_| lost("the board restarts"))?;
     }
-    Answer::json(&params)
+    Answer::json(&changed)
 }
 
 fn health(call: &Call) -> Result<Answer, Refusal> {

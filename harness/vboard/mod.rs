@@ -38,13 +38,14 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::serve::ListenerExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use self::boot::ResetReason;
 use self::flash::Flash;
 use self::machine::Machine;
-use crate::board::Address;
+use crate::board::{Address, Password};
 use crate::error::Blame;
 
 /// How a virtual board is set up.
@@ -57,7 +58,7 @@ pub struct Options {
     /// UDP port of the over-the-air receiver; 0: any free one.
     pub ota_port: u16,
     /// Password of the over-the-air receiver (MD5 authentication); none: no authentication, as on K1.
-    pub ota_password: Option<String>,
+    pub ota_password: Option<Password>,
     /// Where the 4 MiB of flash are kept between starts; none: in memory only.
     pub flash: Option<PathBuf>,
     pub mac: [u8; 6],
@@ -97,8 +98,6 @@ pub enum VirtualBoardError {
     Emulator { program: PathBuf, source: std::io::Error },
     #[error("cannot use the flash file {path}: {reason}")]
     Flash { path: PathBuf, reason: String },
-    #[error("cannot make the emulator's memory file")]
-    Memory { source: std::io::Error },
 }
 
 impl VirtualBoardError {
@@ -135,6 +134,9 @@ impl VirtualBoard {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&machine).live(resets));
         tasks.spawn(ota::receive(Arc::clone(&machine), socket, ota_password));
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true); // an answer is quicker with it, but comes without it too
+        });
         let server = axum::serve(listener, http::router(Arc::clone(&machine), address.host.clone()));
         tasks.spawn(async move {
             let _ = server.await; // it ends only by being dropped

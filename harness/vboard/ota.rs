@@ -21,6 +21,7 @@ use super::machine::Machine;
 use super::otadata;
 use super::partitions::Slot;
 use super::update::{Target, Update, UpdateError};
+use crate::board::Password;
 
 /// The board reads at most so many bytes at once.
 const BLOCK: usize = 1460;
@@ -60,8 +61,8 @@ struct Waiting {
 }
 
 /// Receives updates until its future is dropped. `password` empty: nobody is asked for one.
-pub async fn receive(machine: Arc<Machine>, socket: UdpSocket, password: Option<String>) {
-    let secret = password.filter(|password| !password.is_empty()).map(|password| md5_hex(&password));
+pub async fn receive(machine: Arc<Machine>, socket: UdpSocket, password: Option<Password>) {
+    let secret = password.filter(|it| !it.reveal().is_empty()).map(|it| md5_hex(it.reveal()));
     let mut waiting: Option<Waiting> = None;
     let mut datagram = [0; 512];
     loop {
@@ -160,17 +161,22 @@ async fn transfer(
     let mut last = 0;
     let mut repeats = 0;
     while !update.is_complete() {
-        match tokio::time::timeout(SILENCE, stream.read(&mut block)).await {
+        let count = match tokio::time::timeout(SILENCE, stream.read(&mut block)).await {
             Ok(Ok(0)) => return Err(UpdateError::Aborted),
             Ok(Ok(count)) => {
                 update.write(&mut machine.flash(), &block[..count])?;
                 (last, repeats) = (count, 0);
+                count
             }
             Ok(Err(e)) => return Err(cut(e)),
-            Err(_) if last > 0 && repeats < REPEATS => repeats += 1,
+            Err(_) if last > 0 && repeats < REPEATS => {
+                repeats += 1;
+                0
+            }
             Err(_) => return Ok(None),
-        }
+        };
         stream.write_all(last.to_string().as_bytes()).await.map_err(cut)?;
+        update.digest(&block[..count]); // while the sender prepares the next block
     }
     Ok(Some(update))
 }

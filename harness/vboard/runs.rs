@@ -184,11 +184,8 @@ fn ring_records(
     since: u32,
     max: u32,
 ) -> io::Result<(u32, Vec<FrameRecord>)> {
-    let first = since.max(oldest(status));
-    let count = status.next_sequence.saturating_sub(first).min(max);
-    if count == 0 {
-        return Ok((status.next_sequence, Vec::new()));
-    }
+    let first = since.max(oldest(status)).min(status.next_sequence);
+    let count = (status.next_sequence - first).min(max);
     let mut records = mailbox.records(first, count)?;
     let after = mailbox.status()?;
     let mut gone = oldest(&after).saturating_sub(first).min(count);

@@ -85,7 +85,6 @@ impl Update {
         if data.len() > self.remaining() {
             return Err(UpdateError::Space);
         }
-        self.md5.update(data);
         while !data.is_empty() {
             let (now, later) = data.split_at(data.len().min(SECTOR - self.sector.len()));
             self.sector.extend(now);
@@ -95,6 +94,12 @@ impl Update {
             }
         }
         Ok(())
+    }
+
+    /// Counts bytes that were written into the MD5; the same ones in the same order. Apart from writing, because the
+    /// sender need not wait for it.
+    pub fn digest(&mut self, data: &[u8]) {
+        self.md5.update(data);
     }
 
     /// Bytes that are still to come.
@@ -173,6 +178,7 @@ mod tests {
         let mut update = Update::begin(target, bytes.len())?;
         for block in bytes.chunks(1460) {
             update.write(flash, block)?;
+            update.digest(block);
         }
         update.end(flash, &md5(bytes))
     }
@@ -227,6 +233,7 @@ mod tests {
         assert_eq!(text(update(&mut flash, app, &foreign)), "Could Not Activate The Firmware");
         let mut other = Update::begin(app, good.len()).unwrap();
         other.write(&mut flash, &good).unwrap();
+        other.digest(&good);
         assert_eq!(text(other.write(&mut flash, &[0])), "Not Enough Space");
         assert_eq!(text(other.end(&mut flash, &[0; 16])), "MD5 Check Failed");
         assert_eq!(otadata::chosen(&flash), None, "nothing of this boots");

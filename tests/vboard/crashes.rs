@@ -33,19 +33,19 @@ async fn a_crash_in_a_run_is_reported_with_its_frame_and_the_board_comes_back() 
 }
 
 #[tokio::test]
-async fn the_frame_of_a_crash_is_the_same_each_time() {
+async fn a_crash_happens_at_the_same_instruction_each_time() {
     let board = board_with(&images().await.all.bin).await;
     let address = board.address();
-    let mut frames = Vec::new();
+    let mut places = Vec::new();
     for _ in 0..2 {
         let before = info(address).await;
         arm(address, "crash", 10).await;
         let log_length = board.log().len();
         let panic = next_boot(address, before.boot_id).await.panic.expect("a panic");
         assert!(board.log().len() > log_length);
-        frames.push((panic.pc, panic.value));
+        places.push((panic.pc, panic.value));
     }
-    assert_eq!(frames[0], frames[1]);
+    assert_eq!(places[0], places[1]);
 }
 
 #[rstest]

@@ -87,7 +87,7 @@ async fn an_image_that_does_not_fit_is_not_asked_for() {
 async fn with_a_password_only_who_knows_it_may_update() {
     let image = &images().await.other.bin;
     let mut options = options().await;
-    options.ota_password = Some("secret".to_owned());
+    options.ota_password = Some("secret".into());
     let board = VirtualBoard::start(options).await.unwrap();
     let address = board.address();
     let mut wrong = Offer::new(address, image.len(), &md5_hex(image)).await;
@@ -102,7 +102,7 @@ async fn with_a_password_only_who_knows_it_may_update() {
 async fn the_proof_may_come_from_another_socket_but_only_for_the_last_nonce() {
     let image = &images().await.other.bin;
     let mut options = options().await;
-    options.ota_password = Some("secret".to_owned());
+    options.ota_password = Some("secret".into());
     let board = VirtualBoard::start(options).await.unwrap();
     let offer = Offer::new(board.address(), image.len(), &md5_hex(image)).await;
     let other = Offer::new(board.address(), image.len(), &md5_hex(image)).await;

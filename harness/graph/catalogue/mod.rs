@@ -16,6 +16,9 @@ mod inputs;
 mod maths;
 mod noise;
 mod outputs;
+mod reference;
+
+pub use reference::reference;
 
 pub(crate) use code::{Args, Code, Const, Consts, Operand, literal};
 

@@ -1,4 +1,4 @@
-//! What the README says is true.
+//! What the README and the documents say is true.
 
 const README: &str = include_str!("../README.md");
 
@@ -18,4 +18,14 @@ fn every_file_that_the_readme_links_to_is_there() {
     for link in links.filter(|link| !link.starts_with("http")) {
         assert!(root.join(link).exists(), "README.md links to {link}");
     }
+}
+
+#[test]
+fn the_description_of_the_nodes_is_that_of_the_catalogue() {
+    let nodes = include_str!("../docs/graphs.md").split("`. -->\n\n").nth(1);
+    assert_eq!(
+        nodes,
+        Some(k1_hil::graph::catalogue::reference().as_str()),
+        "renew docs/graphs.md with `k1-hil nodes`"
+    );
 }
