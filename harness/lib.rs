@@ -28,8 +28,10 @@ pub mod compare;
 pub mod tools;
 pub mod digest;
 pub mod event;
+pub mod blame;
 pub mod error;
 pub mod stored;
 
-pub use error::{Blame, Error};
+pub use blame::Blame;
+pub use error::Error;
 pub use event::{Event, OnEvent};

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::try_join_all;
 
+use crate::blame::Blame;
 use crate::board::Board;
 use crate::capture::{self, Capture, CaptureError, Plan};
 use crate::deploy::{self, DeployOptions, Deployment};
-use crate::error::{Blame, Error};
+use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::graph::Graph;
 use crate::image::{self, Image, Target};

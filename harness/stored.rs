@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::error::Blame;
+use crate::blame::Blame;
 
 /// Why a stored file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -135,7 +135,9 @@ async fn a_reset_voids_a_deployment() {
 async fn an_unknown_pattern_is_the_plans_fault() {
     let (_virtual_board, board, deployment) = deployed().await;
     match capture(&deployment, &board, &plan("glwo", 10), &ignore).await.unwrap_err() {
-        CaptureError::NoPattern { known, .. } => assert_eq!(known, "glow, dark, heavy, crash, hang"),
+        CaptureError::NoPattern { known, .. } => {
+            assert_eq!(known, "glow, dark, heavy, crash, hang, beyond, before, count");
+        }
         other => panic!("{other}"),
     }
 }

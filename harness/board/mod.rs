@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::digest::Sha;
-use crate::error::Blame;
 
 mod password;
 pub mod probe;

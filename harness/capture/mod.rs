@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::stored::{self, StoredError};
 
 pub mod check;

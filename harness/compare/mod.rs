@@ -24,7 +24,7 @@ pub use lab::Lab;
 pub use revision::{Found, Measured, Numbers, Refusal, Revision, Run};
 pub use text::{bisection_text, diff_markdown, diff_table, history_csv, history_table};
 
-use crate::error::Blame;
+use crate::blame::Blame;
 
 /// Why commits cannot be compared.
 #[derive(Debug, thiserror::Error)]

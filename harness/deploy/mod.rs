@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::blame::Blame;
 use crate::board::{Address, Board, BoardError, Cpu, Password, ProbeInfo};
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::event::{Event, OnEvent};
 use crate::image::Image;
 

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::event::{Event, OnEvent};
 use crate::source::{Firmware, Origin, Source};
 use crate::stored::{self, StoredError};

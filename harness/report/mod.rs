@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::capture::{BoardSeen, Capture, Plan};
 use crate::digest::Sha;
-use crate::error::{Blame, Error};
+use crate::error::Error;
 use crate::image::Image;
 use crate::stored::{self, StoredError};
 use crate::verdict::{Outcome, Verdict};

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::error::Blame;
+use crate::blame::Blame;
 
 mod doctor;
 mod environment;

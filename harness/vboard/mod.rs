@@ -45,8 +45,8 @@ use tokio::task::JoinSet;
 use self::boot::ResetReason;
 use self::flash::Flash;
 use self::machine::Machine;
+use crate::blame::Blame;
 use crate::board::{Address, Password};
-use crate::error::Blame;
 
 /// How a virtual board is set up.
 #[derive(Clone, Debug)]

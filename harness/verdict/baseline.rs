@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::{Statistics, rounded};
 use super::usable::Unusable;
+use crate::blame::Blame;
 use crate::board::Cpu;
 use crate::capture::{Capture, Plan};
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::image::Image;
 use crate::stored::{self, StoredError};
 

@@ -18,8 +18,8 @@ pub use repository::{Commit, Repository};
 pub use tree::Tree;
 
 use super::{Firmware, Source};
+use crate::blame::Blame;
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::tools::{Toolbox, ToolsError};
 use snapshot::{Files, Snapshot};
 
