@@ -8,6 +8,9 @@ use super::system::{self, Found, Need};
 use super::{Toolbox, ToolsError, lock};
 use crate::event::{Event, OnEvent};
 
+/// What the Python environment and the downloaded wheels take, in bytes.
+const SPACE: u64 = 700 << 20;
+
 /// Installs every tool that is missing into the toolbox's cache, QEMU with the system's package manager.
 ///
 /// Any number of set-ups may run at once, in any number of processes: one installs, the others wait for it. A
@@ -51,7 +54,19 @@ async fn install_missing(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(),
         return Ok(());
     }
     let base = base_python(toolbox, on_event).await?;
-    environment.build(&base, on_event).await
+    // The numbers' types differ between systems; a float holds them all.
+    let free = nix::sys::statvfs::statvfs(toolbox.cache())
+        .map_or(u64::MAX, |disk| (disk.fragment_size() as f64 * disk.blocks_available() as f64) as u64);
+    match environment.build(&base, on_event).await {
+        // What pip says on a full disk does not name it.
+        Err(ToolsError::Install { what, log_end, .. }) if free < SPACE => {
+            let (needed, free) = (SPACE >> 20, free >> 20);
+            let cache = toolbox.cache().display();
+            let reason = format!("it needs about {needed} MB in {cache}, where {free} MB were free");
+            Err(ToolsError::Install { what, reason, log_end })
+        }
+        built => built,
+    }
 }
 
 /// A Python that can make environments.
