@@ -29,6 +29,8 @@ pub enum Error {
     #[error(transparent)]
     Baseline(#[from] crate::verdict::BaselineError),
     #[error(transparent)]
+    Profile(#[from] crate::profile::ProfileError),
+    #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
@@ -48,6 +50,7 @@ impl Error {
             Self::Deploy(e) => e.blame(),
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
+            Self::Profile(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
         }

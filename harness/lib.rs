@@ -20,6 +20,7 @@ pub mod vboard;
 pub mod deploy;
 pub mod capture;
 pub mod verdict;
+pub mod profile;
 pub mod report;
 pub mod bench;
 pub mod session;

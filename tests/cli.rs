@@ -67,6 +67,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("diff")]
 #[case("bisect")]
 #[case("history")]
+#[case("profile")]
 #[case("generate")]
 #[case("compile")]
 #[case("deploy")]

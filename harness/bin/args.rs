@@ -65,6 +65,13 @@ pub(crate) struct PlanArgs {
     /// Frames to record of each pattern
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2048))]
     frames: u32,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// How to measure, but for how many frames.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct RunArgs {
     /// Frames to draw and throw away first
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=65_536))]
     warmup: u32,
@@ -81,11 +88,17 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(crate) fn plan(&self, pattern: &str) -> Plan {
+        self.run.plan(pattern, self.frames)
+    }
+}
+
+impl RunArgs {
+    pub(crate) fn plan(&self, pattern: &str, frames: u32) -> Plan {
         Plan {
             pattern: pattern.to_owned(),
             seed: self.seed,
             warmup: self.warmup,
-            frames: self.frames,
+            frames,
             stimulus: self.stimulus,
             audio: self.audio,
         }

@@ -23,6 +23,7 @@ mod generate;
 mod history;
 mod judge;
 mod nodes;
+mod profile;
 mod report;
 mod run;
 mod setup;
@@ -67,6 +68,8 @@ enum Command {
     Bisect(bisect::Args),
     /// What each pattern cost over the commits of a firmware checkout
     History(history::Args),
+    /// Where the instructions of a pattern's frames go, by function and source line
+    Profile(profile::Args),
     /// Check pattern graphs and generate their C++
     Generate(generate::Args),
     /// Compile pattern graphs into a firmware image
@@ -129,6 +132,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Diff(args) => diff::main(&shell, &args).await,
         Command::Bisect(args) => bisect::main(&shell, &args).await,
         Command::History(args) => history::main(&shell, &args).await,
+        Command::Profile(args) => profile::main(&shell, &args).await,
         Command::Generate(args) => generate::main(&shell, &args),
         Command::Compile(args) => compile::main(&shell, &args).await,
         Command::Deploy(args) => deploy::main(&shell, &args).await,

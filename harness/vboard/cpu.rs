@@ -84,11 +84,41 @@ impl Cpu {
     ///
     /// [`PowerOnError`]. Whether the firmware comes up is the matter of [`Cpu::booted`].
     pub fn power_on(qemu: &Path, image: &EspImage<'_>, log: Arc<Log>) -> Result<Self, PowerOnError> {
+        let complaints = Arc::clone(&log);
+        let complain = move |line: Option<String>| {
+            line.into_iter().for_each(|line| complaints.push(format!("emulator: {line}")));
+        };
+        Self::start(qemu, image, log, |_| (), complain)
+    }
+
+    /// As [`Cpu::power_on`], but `on_line` is given each line in which the emulator tells what it executes, and none
+    /// when there will be no more of them.
+    ///
+    /// # Errors
+    ///
+    /// [`PowerOnError`].
+    pub fn power_on_traced(
+        qemu: &Path,
+        image: &EspImage<'_>,
+        log: Arc<Log>,
+        on_line: impl FnMut(Option<String>) + Send + 'static,
+    ) -> Result<Self, PowerOnError> {
+        Self::start(qemu, image, log, emulator::trace, on_line)
+    }
+
+    fn start(
+        qemu: &Path,
+        image: &EspImage<'_>,
+        log: Arc<Log>,
+        prepare: fn(&mut std::process::Command),
+        on_complaint: impl FnMut(Option<String>) + Send + 'static,
+    ) -> Result<Self, PowerOnError> {
         let Memory { folder, ram, path } = emulator::memory(image)?;
         let emulator = |source| PowerOnError::Emulator { program: qemu.to_owned(), source };
         // Nothing is lost when the emulator is killed, so it gets no time to end by itself.
-        let mut child =
-            Child::spawn(emulator::command(qemu, &path, image.entry), Duration::ZERO).map_err(emulator)?;
+        let mut command = emulator::command(qemu, &path, image.entry);
+        prepare(&mut command);
+        let mut child = Child::spawn(command, Duration::ZERO).map_err(emulator)?;
         let no_pipe = || emulator(io::ErrorKind::BrokenPipe.into());
         let doorbell = child.take_stdin().ok_or_else(no_pipe)?;
         let uart = child.take_stdout().ok_or_else(no_pipe)?;
@@ -103,11 +133,7 @@ impl Cpu {
             move |line| drop(events.send(line.map_or(Event::Closed, Event::Line)))
         })
         .map_err(emulator)?;
-        read_lines(complaints, "emulator", {
-            let log = Arc::clone(&log);
-            move |line| line.into_iter().for_each(|line| log.push(format!("emulator: {line}")))
-        })
-        .map_err(emulator)?;
+        read_lines(complaints, "emulator", on_complaint).map_err(emulator)?;
         let operator = Operator {
             child,
             doorbell,

@@ -7,6 +7,8 @@
 //! It has no Wi-Fi and no second core, so requests never disturb the frames being measured; a pattern that is bound
 //! by memory or contention on the chip looks better here.
 //!
+//! [`trace`] is apart from that: it has no sockets, and watches the emulated CPU execute one run.
+//!
 //! A board that never got an application answers all the same, where a real one would stay silent: without that it
 //! could get its first one only by serial.
 
@@ -32,6 +34,7 @@ mod k1_routes;
 mod probe_routes;
 mod update;
 mod ota;
+mod trace;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -47,6 +50,8 @@ use self::flash::Flash;
 use self::machine::Machine;
 use crate::blame::Blame;
 use crate::board::{Address, Password};
+
+pub use trace::{Block, Instruction, Kind, TraceError, Traced, trace};
 
 /// How a virtual board is set up.
 #[derive(Clone, Debug)]

@@ -1,0 +1,127 @@
+//! From addresses to functions and source lines, by the debug information in an image's ELF.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use addr2line::Loader;
+use object::{Object as _, ObjectSymbol as _};
+
+use super::ProfileError;
+
+/// The mangled name of `void renderer::draw(uint32_t)`, which every host of the firmware defines.
+const DRAW: &str = "_ZN8renderer4drawEj";
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) function: String,
+    /// Empty if it is not known.
+    pub(super) file: String,
+    /// From 1; 0 if it is not known.
+    pub(super) line: u32,
+}
+
+/// The debug information of one ELF.
+pub(super) struct Symbols {
+    path: PathBuf,
+    loader: Loader,
+    known: HashMap<u32, Rc<[Place]>>,
+}
+
+impl Symbols {
+    pub(super) fn open(elf: &Path) -> Result<Self, ProfileError> {
+        let loader = Loader::new(elf).map_err(|e| unfit(elf, &e.to_string()))?;
+        Ok(Self { path: elf.to_owned(), loader, known: HashMap::new() })
+    }
+
+    /// The functions at `address`, outermost first: the last one's code it is, and each was inlined into the one before
+    /// it. There is at least one.
+    pub(super) fn at(&mut self, address: u32) -> Result<Rc<[Place]>, ProfileError> {
+        if let Some(places) = self.known.get(&address) {
+            return Ok(Rc::clone(places));
+        }
+        let places: Rc<[Place]> = self.look_up(address).map_err(|reason| unfit(&self.path, &reason))?.into();
+        self.known.insert(address, Rc::clone(&places));
+        Ok(places)
+    }
+
+    fn look_up(&self, address: u32) -> Result<Vec<Place>, String> {
+        let mut frames = self.loader.find_frames(address.into()).map_err(|e| e.to_string())?;
+        let mut places = Vec::new();
+        while let Some(frame) = frames.next().map_err(|e| e.to_string())? {
+            let name = frame.function.as_ref().map(|name| name.demangle().map(|name| name.into_owned()));
+            let function = match name {
+                Some(name) => name.map_err(|e| e.to_string())?,
+                None => self.symbol(address),
+            };
+            let file = frame.location.as_ref().and_then(|at| at.file).map(tidy).unwrap_or_default();
+            let line = frame.location.and_then(|at| at.line).unwrap_or(0);
+            places.push(Place { function, file, line });
+        }
+        if places.is_empty() {
+            places.push(Place { function: self.symbol(address), file: String::new(), line: 0 });
+        }
+        places.reverse();
+        Ok(places)
+    }
+
+    fn symbol(&self, address: u32) -> String {
+        match self.loader.find_symbol(address.into()) {
+            Some(name) => addr2line::demangle_auto(name.into(), None).into_owned(),
+            None => format!("{address:#x}"),
+        }
+    }
+}
+
+/// The address of `renderer::draw` in `elf`.
+pub(super) fn draw_in(elf: &Path) -> Result<u32, ProfileError> {
+    let unreadable = |source| ProfileError::Unreadable { path: elf.to_owned(), source };
+    let bytes = std::fs::read(elf).map_err(unreadable)?;
+    let file = object::File::parse(&*bytes).map_err(|e| unfit(elf, &e.to_string()))?;
+    let draw = file.symbol_by_name(DRAW).and_then(|symbol| u32::try_from(symbol.address()).ok());
+    draw.ok_or_else(|| unfit(elf, &format!("it has no function {DRAW}")))
+}
+
+fn unfit(elf: &Path, reason: &str) -> ProfileError {
+    ProfileError::Unfit { path: elf.to_owned(), reason: reason.to_owned() }
+}
+
+/// Builds name files from `.` on.
+fn tidy(file: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in file.split('/') {
+        match part {
+            "." => {}
+            ".." if parts.last().is_some_and(|last| !last.is_empty() && *last != "..") => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_short() {
+        for (long, short) in [
+            ("./src/core/a.cpp", "src/core/a.cpp"),
+            ("./src/target/virtual/../../core/a.h", "src/core/a.h"),
+            ("../a.h", "../a.h"),
+            ("/usr/./include/a.h", "/usr/include/a.h"),
+        ] {
+            assert_eq!(tidy(long), short);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_named() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let refused = draw_in(&manifest).unwrap_err().to_string();
+        assert!(refused.contains("Cargo.toml"), "{refused}");
+        let missing = draw_in(Path::new("no/such.elf")).unwrap_err().to_string();
+        assert_eq!(missing, "cannot read no/such.elf");
+    }
+}
