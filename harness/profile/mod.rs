@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::blame::Blame;
 use crate::board::RunOrder;
 use crate::capture::Plan;
 use crate::digest::Sha;
-use crate::error::Blame;
 use crate::image::Image;
 use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;

@@ -18,9 +18,9 @@ use super::cpu::{Cpu, End};
 use super::image_format::EspImage;
 use super::log::Log;
 use super::mailbox::Command;
+use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
-use crate::error::Blame;
 
 /// Instructions that are executed one after the other once the first one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
