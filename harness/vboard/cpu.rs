@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write as _};
 use std::path::Path;
-use std::process::{ChildStdin, ExitStatus};
+use std::process::{ChildStderr, ChildStdin, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -85,14 +85,17 @@ impl Cpu {
     /// [`PowerOnError`]. Whether the firmware comes up is the matter of [`Cpu::booted`].
     pub fn power_on(qemu: &Path, image: &EspImage<'_>, log: Arc<Log>) -> Result<Self, PowerOnError> {
         let complaints = Arc::clone(&log);
-        let complain = move |line: Option<String>| {
-            line.into_iter().for_each(|line| complaints.push(format!("emulator: {line}")));
+        let listen = move |pipe| {
+            let mut complain = |line: Option<String>| {
+                line.into_iter().for_each(|line| complaints.push(format!("emulator: {line}")));
+            };
+            uart::lines(pipe, &mut complain);
         };
-        Self::start(qemu, image, log, |_| (), complain)
+        Self::start(qemu, image, log, |_| (), listen)
     }
 
-    /// As [`Cpu::power_on`], but `on_line` is given each line in which the emulator tells what it executes, and none
-    /// when there will be no more of them.
+    /// As [`Cpu::power_on`], but `listen` is given what the emulator tells of its execution, on a thread of its own. It
+    /// must read to the end, or the emulator waits for it.
     ///
     /// # Errors
     ///
@@ -101,9 +104,9 @@ impl Cpu {
         qemu: &Path,
         image: &EspImage<'_>,
         log: Arc<Log>,
-        on_line: impl FnMut(Option<String>) + Send + 'static,
+        listen: impl FnOnce(ChildStderr) + Send + 'static,
     ) -> Result<Self, PowerOnError> {
-        Self::start(qemu, image, log, emulator::trace, on_line)
+        Self::start(qemu, image, log, emulator::trace, listen)
     }
 
     fn start(
@@ -111,7 +114,7 @@ impl Cpu {
         image: &EspImage<'_>,
         log: Arc<Log>,
         prepare: fn(&mut std::process::Command),
-        on_complaint: impl FnMut(Option<String>) + Send + 'static,
+        listen: impl FnOnce(ChildStderr) + Send + 'static,
     ) -> Result<Self, PowerOnError> {
         let Memory { folder, ram, path } = emulator::memory(image)?;
         let emulator = |source| PowerOnError::Emulator { program: qemu.to_owned(), source };
@@ -133,7 +136,10 @@ impl Cpu {
             move |line| drop(events.send(line.map_or(Event::Closed, Event::Line)))
         })
         .map_err(emulator)?;
-        read_lines(complaints, "emulator", on_complaint).map_err(emulator)?;
+        std::thread::Builder::new()
+            .name("emulator".to_owned())
+            .spawn(move || listen(complaints))
+            .map_err(emulator)?;
         let operator = Operator {
             child,
             doorbell,

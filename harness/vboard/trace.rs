@@ -2,13 +2,14 @@
 //!
 //! QEMU translates the program in blocks. It tells each block's instructions when it translates it and the block's name
 //! whenever it enters it, so what was executed is known exactly and no instruction costs more than its share of a line.
-//! Single steps through a debugger would tell the same a thousand times slower; QEMU's plug-ins would be quicker, but
-//! packaged builds come without them.
+//! Single steps through a debugger would cost two messages each; a plug-in of QEMU would be quicker, but has to be
+//! compiled for the QEMU that is installed, with headers that its packages do not bring.
 //!
 //! A run that is watched counts the same as one that is not: time is the number of instructions, and the log is the
 //! emulator's affair.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use super::mailbox::Command;
 use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
 
 /// Instructions that are executed one after the other once the first one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,16 +118,12 @@ pub async fn trace<S: Send + 'static>(
     let image = EspImage::parse(&bytes).map_err(|e| unfit(e.to_string()))?;
     let log = Arc::new(Log::default());
     let (ended, watched) = oneshot::channel();
-    let mut watching = Some((Watcher::new(state, on_block, Arc::clone(&log)), ended));
-    let on_line = move |line: Option<String>| match line {
-        Some(line) => watching.iter_mut().for_each(|(watcher, _)| watcher.line(&line)),
-        None => {
-            if let Some((watcher, ended)) = watching.take() {
-                let _ = ended.send(watcher.finish()); // nobody waits for it after an error
-            }
-        }
+    let mut watcher = Watcher::new(state, on_block, Arc::clone(&log));
+    let listen = move |pipe| {
+        watcher.read(BufReader::with_capacity(BUFFER, pipe));
+        let _ = ended.send(watcher.finish()); // nobody waits for it after an error
     };
-    let cpu = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), on_line)
+    let cpu = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
         .map_err(|e| TraceError::Start { reason: with_causes(&e) })?;
     let render_ticks = run(&cpu, order).await.map_err(|failed| failed.explained(&log))?;
     tokio::task::spawn_blocking(move || cpu.stop())
@@ -212,6 +212,20 @@ impl<S> Watcher<S> {
     fn new(state: S, on_block: fn(&mut S, &Arc<Block>), log: Arc<Log>) -> Self {
         let (blocks, translated) = (HashMap::new(), Vec::new());
         Self { state, on_block, log, blocks, next_id: 0, translated, entered: None, nonsense: None }
+    }
+
+    /// Reads to the end: one line after the other in the same memory, for there are millions of them.
+    fn read(&mut self, mut log: impl BufRead) {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match log.read_until(b'\n', &mut line) {
+                Ok(0) => return,
+                Ok(_) => self.line(String::from_utf8_lossy(&line).trim_end()),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return, // a broken pipe is an ended one
+            }
+        }
     }
 
     fn line(&mut self, line: &str) {
@@ -317,7 +331,7 @@ mod tests {
             |seen, block| seen.extend(block.instructions.iter().map(|i| i.address)),
             Arc::default(),
         );
-        lines.lines().for_each(|line| watcher.line(line));
+        watcher.read(lines.as_bytes());
         watcher.finish().map_err(|e| e.to_string())
     }
 
