@@ -89,7 +89,7 @@ uint32_t FrameLoop::hear_until(uint64_t elapsed_us) {
     uint32_t ticks = 0;
     while (stimulus_.next_us() <= elapsed_us) {
         stimulus_.make_chunk();
-        const float* samples = sound_.play(stimulus_.score());
+        const float* samples = next_samples();
         if (audio_.source == AUDIO_SNAPSHOT) {
             renderer::hear(stimulus_.heard(), samples);
         } else {
@@ -102,7 +102,13 @@ uint32_t FrameLoop::hear_until(uint64_t elapsed_us) {
 
 // The chunk that the stimulus makes at its beginning; an analysis needs no first one.
 void FrameLoop::hear_first() {
-    if (audio_.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard(), sound_.play(stimulus_.score()));
+    if (audio_.source == AUDIO_SNAPSHOT) renderer::hear(stimulus_.heard(), next_samples());
+}
+
+// The samples of the stimulus's present chunk, if anybody looks at them.
+const float* FrameLoop::next_samples() {
+    const bool wanted = audio_.source != AUDIO_SNAPSHOT || renderer::KEEPS_SAMPLES;
+    return wanted ? sound_.play(stimulus_.score()) : nullptr;
 }
 
 // K1 analyses on a core of its own, so this costs the frames nothing; the result is known at once.

@@ -52,6 +52,7 @@ private:
     void begin(const Audio& audio);
     uint32_t hear_until(uint64_t elapsed_us);
     void hear_first();
+    const float* next_samples();
     uint32_t listen(const float* samples);
     void draw_frame(uint32_t run_id);
     void pace(uint64_t frame_start_ns);

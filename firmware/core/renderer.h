@@ -33,6 +33,8 @@ void select(uint32_t index);
 void set_settings(const Settings& wanted);
 Settings settings();
 
+// Whether hear() looks at samples; where it does not, none are made, which saves a good part of the emulation.
+extern const bool KEEPS_SAMPLES;
 // Takes `heard` for what the firmware's audio analysis found in the next SOUND_CHUNK samples (sound.h), -1 to 1.
 void hear(const Heard& heard, const float* samples);
 

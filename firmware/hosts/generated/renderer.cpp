@@ -116,6 +116,7 @@ void hear(const Heard& heard, const float*) {
 
 // There is no analysis in it.
 const bool CAN_LISTEN = false;
+const bool KEEPS_SAMPLES = false;
 void listen(const float*) {}
 
 void draw(uint32_t elapsed_ms) {

@@ -100,6 +100,7 @@ Settings settings() {
 void hear(const Heard& heard, const float* samples) { k1::set_audio(heard, samples); }
 
 const bool CAN_LISTEN = k1::CAN_LISTEN;
+const bool KEEPS_SAMPLES = true;
 void listen(const float* samples) { k1::listen(samples); }
 
 void draw(uint32_t elapsed_ms) {
