@@ -17,7 +17,7 @@ use crate::failure::Failure;
 #[derive(clap::Args, Debug)]
 pub(crate) struct BoardArgs {
     /// The board's host name or address, with its HTTP port if that is not 80 and its update port if that is not 3232
-    #[arg(long, value_name = "HOST[:HTTP[:OTA]]", env = "HIL_BOARD", value_parser = address)]
+    #[arg(long, value_name = "HOST[:HTTP[:OTA]]", env = "HIL_BOARD", hide_env_values = true, value_parser = address)]
     pub(crate) board: Option<Address>,
     /// Password of the board's over-the-air updates; only from the environment, so that no process list shows it
     #[arg(long = "ota-password", env = "HIL_OTA_PASSWORD", hide_env_values = true, hide = true)]
@@ -76,7 +76,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=65_536))]
     warmup: u32,
     /// Seed of the stimulus
-    #[arg(long, default_value_t = 1, env = "HIL_SEED")]
+    #[arg(long, default_value_t = 1, env = "HIL_SEED", hide_env_values = true)]
     seed: u32,
     /// What the pattern hears
     #[arg(long, value_enum, default_value_t)]

@@ -50,7 +50,7 @@ struct Cli {
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Folder for tools and built images [default: k1-hil in the user's cache folder]
-    #[arg(long, global = true, value_name = "DIR", env = "K1_HIL_CACHE")]
+    #[arg(long, global = true, value_name = "DIR", env = "K1_HIL_CACHE", hide_env_values = true)]
     cache: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -64,6 +64,14 @@ fn show_bar(bar: &ProgressBar, event: &Event) {
             None => return,
         },
     };
+    // The numbers first: each of these calls may draw, and a new text must not stand beside old numbers.
+    match length {
+        Some(length) => {
+            bar.set_length(length);
+            bar.set_position(position);
+        }
+        None => bar.unset_length(),
+    }
     let template = if length.is_some() {
         "{spinner} {msg} [{bar:30}] {pos}/{len}"
     } else {
@@ -73,13 +81,6 @@ fn show_bar(bar: &ProgressBar, event: &Event) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_message(text);
-    match length {
-        Some(length) => {
-            bar.set_length(length);
-            bar.set_position(position);
-        }
-        None => bar.unset_length(),
-    }
 }
 
 fn line(event: &Event) -> Option<String> {
