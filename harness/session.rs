@@ -195,7 +195,7 @@ impl Session {
             match self.measure(pattern, image, board, &deployment, on_event).await {
                 Ok(judged) => done.push((place, Measured::Judged(Box::new(judged)))),
                 Err(error) if error.blame() == Blame::Firmware => {
-                    done.push((place, Measured::Fault(Fault::new(Some(pattern), &error))));
+                    done.push((place, Measured::Fault(Fault::new(Some(pattern), &error, error.blame()))));
                     // It restarted: what it runs now must be proved anew.
                     deployment = deploy::deploy(image, board, &self.deploy, on_event).await?;
                 }

@@ -69,7 +69,7 @@ fn session() -> (Report, Vec<Capture>) {
         boot_id: 11,
     };
     let died = CaptureError::Died { board: "k1-virtual".to_owned(), panic };
-    let faults = vec![Fault::new(Some("spiral"), &died.into())];
+    let faults = vec![Fault::new(Some("spiral"), &died, died.blame())];
     (report(results.collect(), faults, captures.first()), captures)
 }
 
@@ -157,7 +157,7 @@ fn hostile_words_stay_words_on_the_page() {
         status: 500,
         body: "</pre><script>".to_owned(),
     };
-    let faults = vec![Fault::new(Some("</title><b>"), &error.into())];
+    let faults = vec![Fault::new(Some("</title><b>"), &error, error.blame())];
     let dir = tempfile::tempdir().unwrap();
     let mut report = report(vec![result(&run, None)], faults, Some(&run));
     report.run_id = "</title><script>".to_owned();
@@ -288,7 +288,7 @@ fn what_is_no_result_is_refused(#[case] text: &str, #[case] reason: &str) {
 fn a_session_is_as_good_as_its_worst_pattern() {
     let run = capture("ember", &breathing());
     let pass = || vec![result(&run, None)];
-    let fault = |error: CaptureError| vec![Fault::new(Some("spiral"), &error.into())];
+    let fault = |error: CaptureError| vec![Fault::new(Some("spiral"), &error, error.blame())];
     let lost = CaptureError::Changed { board: "b".to_owned(), reason: "it restarted".to_owned() };
     let (whole, _) = session();
     let died = Fault { errors: Vec::new(), ..whole.faults[0].clone() };

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::blame::Blame;
 use crate::capture::{BoardSeen, Capture, Plan};
 use crate::digest::Sha;
-use crate::error::Error;
 use crate::image::Image;
 use crate::stored::{self, StoredError};
 use crate::verdict::{Outcome, Verdict};
@@ -217,15 +216,15 @@ impl PatternResult {
 }
 
 impl Fault {
-    /// `error`, which kept `pattern` (or everything, if `None`) from being measured.
-    pub fn new(pattern: Option<&str>, error: &Error) -> Self {
+    /// `error`, which is `blame`'s concern and kept `pattern` (or everything, if `None`) from being measured.
+    pub fn new(pattern: Option<&str>, error: &dyn std::error::Error, blame: Blame) -> Self {
         let mut errors = vec![error.to_string()];
-        let mut cause = std::error::Error::source(error);
+        let mut cause = error.source();
         while let Some(error) = cause {
             errors.push(error.to_string());
             cause = error.source();
         }
-        Self { pattern: pattern.map(str::to_owned), errors, blame: error.blame() }
+        Self { pattern: pattern.map(str::to_owned), errors, blame }
     }
 
     /// FAILED if the firmware is to blame, which hung or crashed, else INVALID: nothing was measured.
