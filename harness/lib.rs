@@ -31,6 +31,7 @@ pub mod digest;
 pub mod event;
 pub mod blame;
 pub mod error;
+pub mod story;
 pub mod stored;
 
 pub use blame::Blame;

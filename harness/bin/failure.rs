@@ -1,6 +1,5 @@
 //! From an error to what the user reads and the exit code.
 
-use std::error::Error as _;
 use std::process::ExitCode;
 
 use k1_hil::deploy::DeployError;
@@ -83,15 +82,7 @@ impl Failure {
     /// The error and its causes, in one sentence.
     fn message(&self) -> String {
         match self {
-            Self::Step(error) => {
-                let mut message = error.to_string();
-                let mut source = error.source();
-                while let Some(cause) = source {
-                    message = format!("{message}: {cause}");
-                    source = cause.source();
-                }
-                message
-            }
+            Self::Step(error) => k1_hil::story::one_line(error),
             Self::Graphs(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             Self::Usage(message) => message.clone(),
             Self::Output(error) => format!("cannot write to standard output: {error}"),

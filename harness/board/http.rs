@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, StatusCode};
 
 use super::{Address, BoardError};
+use crate::story;
 
 /// An answer larger than this is not a board's: 2,048 pictures of 160 LEDs are under 1 MB.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -202,9 +203,7 @@ fn fault(error: reqwest::Error) -> Fault {
 
 /// The cause at the bottom of the chain: `connection refused` rather than `error sending request`.
 fn innermost(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |e| e.source())
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    story::messages(error).last().unwrap_or_default()
 }
 
 fn end_of(body: &[u8]) -> String {

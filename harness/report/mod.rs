@@ -14,6 +14,7 @@ use crate::capture::{BoardSeen, Capture, Plan};
 use crate::digest::Sha;
 use crate::image::Image;
 use crate::stored::{self, StoredError};
+use crate::story;
 use crate::verdict::{Outcome, Verdict};
 
 mod filmstrip;
@@ -218,13 +219,7 @@ impl PatternResult {
 impl Fault {
     /// `error`, which is `blame`'s concern and kept `pattern` (or everything, if `None`) from being measured.
     pub fn new(pattern: Option<&str>, error: &dyn std::error::Error, blame: Blame) -> Self {
-        let mut errors = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            errors.push(error.to_string());
-            cause = error.source();
-        }
-        Self { pattern: pattern.map(str::to_owned), errors, blame }
+        Self { pattern: pattern.map(str::to_owned), errors: story::messages(error).collect(), blame }
     }
 
     /// FAILED if the firmware is to blame, which hung or crashed, else INVALID: nothing was measured.

@@ -17,6 +17,7 @@ use super::partitions::Slot;
 use super::runs::Runs;
 use crate::board::Panic;
 use crate::digest::Sha;
+use crate::story;
 
 /// The board between two resets.
 #[derive(Debug)]
@@ -132,7 +133,7 @@ pub fn post_mortem(boot_id: u32, end: &End, app: Option<&App>) -> Panic {
     }
     let status = app.and_then(|app| app.status().ok());
     Panic {
-        reason: with_causes(end),
+        reason: story::one_line(end),
         pattern: status.map(|status| pattern_id(status.current_pattern)).unwrap_or_default(),
         frame: status.map_or(0, |status| status.next_sequence),
         pc: 0,
@@ -172,7 +173,7 @@ pub fn load(flash: &mut Flash, qemu: &Path, log: &Arc<Log>) -> Result<Loaded, No
                 log.push(format!("boot: {} {}", slot.label(), loaded.version));
                 return Ok(loaded);
             }
-            Err(unfit) => reasons.push(format!("{}: {}", slot.label(), with_causes(&unfit))),
+            Err(unfit) => reasons.push(format!("{}: {}", slot.label(), story::one_line(&unfit))),
         }
     }
     Err(NoApp(reasons.join("; ")))
@@ -190,12 +191,6 @@ fn note(flash: &mut Flash, state: State, log: &Log) {
     if let Err(e) = noted {
         log.push(format!("boot: cannot save the flash: {e}"));
     }
-}
-
-/// The whole story of an error in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |story, cause| format!("{story}: {cause}"))
 }
 
 #[derive(Debug, thiserror::Error)]

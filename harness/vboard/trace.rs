@@ -22,6 +22,7 @@ use super::mailbox::Command;
 use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
+use crate::story;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 16;
@@ -124,7 +125,7 @@ pub async fn trace<S: Send + 'static>(
         let _ = ended.send(watcher.finish()); // nobody waits for it after an error
     };
     let cpu = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
-        .map_err(|e| TraceError::Start { reason: with_causes(&e) })?;
+        .map_err(|e| TraceError::Start { reason: story::one_line(&e) })?;
     let render_ticks = run(&cpu, order).await.map_err(|failed| failed.explained(&log))?;
     tokio::task::spawn_blocking(move || cpu.stop())
         .await
@@ -147,7 +148,7 @@ impl Failed {
                     let said = log.lines().pop().map_or_else(String::new, |line| format!("; {line}"));
                     TraceError::Died { reason: format!("{end}{said}") }
                 }
-                end => TraceError::Died { reason: with_causes(end) },
+                end => TraceError::Died { reason: story::one_line(end) },
             },
             Self::Other(error) => error,
         }
@@ -184,12 +185,6 @@ const fn stimulus_word(stimulus: Stimulus) -> u32 {
         Stimulus::Noise => 3,
         Stimulus::Music => 4,
     }
-}
-
-/// The whole story of an error in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |story, cause| format!("{story}: {cause}"))
 }
 
 /// Makes blocks of the emulator's log.
