@@ -17,6 +17,8 @@ pub enum Error {
     #[error(transparent)]
     Checkout(#[from] crate::source::CheckoutError),
     #[error(transparent)]
+    Graft(#[from] crate::source::GraftError),
+    #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
     #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
@@ -44,6 +46,7 @@ impl Error {
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
             Self::Checkout(e) => e.blame(),
+            Self::Graft(e) => e.blame(),
             Self::Compile(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),

@@ -14,7 +14,7 @@ use crate::event::{Event, OnEvent};
 use crate::graph::Graph;
 use crate::image::{self, Image, Target};
 use crate::report::{Fault, PatternResult, Report};
-use crate::source::{self, Source};
+use crate::source::{self, Source, SourceFile};
 use crate::tools::Toolbox;
 use crate::verdict::{self, Baseline, Budgets, Comparison};
 
@@ -93,6 +93,23 @@ pub async fn build_checkout(
     on_event: OnEvent<'_>,
 ) -> Result<Image, Error> {
     let source = source::checkout(path, rev, toolbox).await?;
+    Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
+}
+
+/// As [`build_checkout`], with the patterns of `graphs` added to the firmware's own.
+///
+/// # Errors
+///
+/// Those of reading the checkout, of adding patterns to it, and of compiling it.
+pub async fn build_grafted(
+    path: &Path,
+    rev: Option<&str>,
+    graphs: &[Graph],
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<Image, Error> {
+    let source = source::graft(&source::checkout(path, rev, toolbox).await?, graphs)?;
+    on_event(&Event::Generated { patterns: graphs.len(), lines: lines(&source) });
     Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
 }
 
@@ -242,6 +259,8 @@ async fn patterns_of(board: &Board) -> Result<Vec<String>, Error> {
     Ok(board.patterns().await?.patterns.into_iter().map(|pattern| pattern.id).collect())
 }
 
+/// Of all patterns' files, or of a source that is generated whole.
 fn lines(source: &Source) -> usize {
-    source.files.iter().map(|file| file.text.lines().count()).sum()
+    let generated = |file: &&SourceFile| file.pattern.is_some() || source.origin().is_none();
+    source.files.iter().filter(generated).map(|file| file.text.lines().count()).sum()
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
-use k1_hil::source::CheckoutError;
+use k1_hil::source::{CheckoutError, GraftError};
 use k1_hil::tools::ToolsError;
 use k1_hil::vboard::VirtualBoardError;
 use k1_hil::verdict::Outcome;
@@ -140,6 +140,9 @@ impl Failure {
                 }
                 _ => return None,
             },
+            Error::Graft(GraftError::NoPlaces { .. } | GraftError::Unfit { .. }) => {
+                "docs/manifest.md says how a hil.toml tells where patterns are added".into()
+            }
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()
             }

@@ -70,7 +70,7 @@ enum Command {
     History(history::Args),
     /// Where the instructions of a pattern's frames go, by function and source line
     Profile(profile::Args),
-    /// Check pattern graphs and generate their C++
+    /// Check pattern graphs and generate their C++, also into a firmware checkout
     Generate(generate::Args),
     /// Compile pattern graphs into a firmware image
     Compile(compile::Args),
@@ -133,7 +133,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Bisect(args) => bisect::main(&shell, &args).await,
         Command::History(args) => history::main(&shell, &args).await,
         Command::Profile(args) => profile::main(&shell, &args).await,
-        Command::Generate(args) => generate::main(&shell, &args),
+        Command::Generate(args) => generate::main(&shell, &args).await,
         Command::Compile(args) => compile::main(&shell, &args).await,
         Command::Deploy(args) => deploy::main(&shell, &args).await,
         Command::Capture(args) => capture::main(&shell, &args).await,

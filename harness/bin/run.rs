@@ -15,7 +15,8 @@ use crate::shell::{Shell, load_graphs};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Pattern graphs, which go into one image; with --checkout, ids of its patterns [default: all of them]
+    /// Pattern graphs, which go into one image; with --checkout, ids of its patterns [default: all of them], and
+    /// graphs (*.json) as for --graph
     #[arg(required_unless_present = "checkout", value_name = "PATTERN")]
     patterns: Vec<PathBuf>,
     /// Measure the firmware of this checkout instead, as it is
@@ -24,6 +25,10 @@ pub(crate) struct Args {
     /// Measure this commit of the checkout; the working tree is not touched
     #[arg(long, value_name = "REV", requires = "checkout")]
     commit: Option<String>,
+    /// Build the pattern of this graph into the checkout's firmware, for this run only, and measure it too; may be
+    /// given several times
+    #[arg(long = "graph", value_name = "FILE", requires = "checkout")]
+    graphs: Vec<PathBuf>,
     #[command(flatten)]
     board: BoardArgs,
     #[command(flatten)]
@@ -46,7 +51,10 @@ pub(crate) struct OutArgs {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let firmware = match &args.checkout {
-        Some(path) => Firmware::Checkout { path, rev: args.commit.as_deref() },
+        Some(path) => {
+            let graphs = load_graphs(&args.added().collect::<Vec<_>>())?;
+            Firmware::Checkout { path, rev: args.commit.as_deref(), graphs }
+        }
         None => Firmware::Graphs(load_graphs(&args.patterns)?),
     };
     let folder = &args.judge.baselines;
@@ -57,8 +65,8 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
         comparison: args.judge.comparison(),
         baselines: if args.save_baseline { Baselines::None } else { Baselines::Folder(folder.clone()) },
         selection: match &firmware {
-            Firmware::Checkout { .. } if !args.patterns.is_empty() => Selection::Named(ids(&args.patterns)),
-            _ => Selection::All,
+            Firmware::Checkout { graphs, .. } => selection(args.ids().collect(), graphs),
+            Firmware::Graphs(_) => Selection::All,
         },
     };
     let (findings, started) = measure(shell, &firmware, &args.board, &session).await?;
@@ -74,11 +82,39 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
 #[derive(Debug)]
 pub(crate) enum Firmware<'a> {
     Graphs(Vec<Graph>),
-    Checkout { path: &'a Path, rev: Option<&'a str> },
+    Checkout { path: &'a Path, rev: Option<&'a str>, graphs: Vec<Graph> },
 }
 
-fn ids(patterns: &[PathBuf]) -> Vec<String> {
-    patterns.iter().map(|id| id.to_string_lossy().into_owned()).collect()
+impl Args {
+    /// The graphs to add to a checkout. No id ends in `.json`, so that `--graph patterns/*.json`, of which a shell
+    /// makes one graph and many patterns, is what it looks like.
+    fn added(&self) -> impl Iterator<Item = &PathBuf> {
+        self.graphs.iter().chain(self.patterns.iter().filter(|path| is_graph(path)))
+    }
+
+    /// The ids among the patterns.
+    fn ids(&self) -> impl Iterator<Item = String> {
+        let ids = self.patterns.iter().filter(|path| !is_graph(path));
+        ids.map(|id| id.to_string_lossy().into_owned())
+    }
+}
+
+fn is_graph(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
+/// Who names patterns wants these and the graphs' beside them.
+fn selection(ids: Vec<String>, graphs: &[Graph]) -> Selection {
+    if ids.is_empty() {
+        return Selection::All;
+    }
+    let mut named = ids;
+    for graph in graphs {
+        if !named.contains(&graph.name) {
+            named.push(graph.name.clone());
+        }
+    }
+    Selection::Named(named)
 }
 
 /// Builds, deploys, measures and judges: on the board that is given, or on as many virtual ones as there are cores.
@@ -93,8 +129,11 @@ pub(crate) async fn measure(
     let on_event = |event: &k1_hil::Event| progress.event(event);
     let image = match firmware {
         Firmware::Graphs(graphs) => session::build(graphs, &shell.toolbox, &on_event).await?,
-        Firmware::Checkout { path, rev } => {
+        Firmware::Checkout { path, rev, graphs } if graphs.is_empty() => {
             session::build_checkout(path, *rev, &shell.toolbox, &on_event).await?
+        }
+        Firmware::Checkout { path, rev, graphs } => {
+            session::build_grafted(path, *rev, graphs, &shell.toolbox, &on_event).await?
         }
     };
     let bench = match (&board.board, firmware, &session.selection) {

@@ -117,14 +117,15 @@ fn lay_out_core_sources(tree: &Path, source: &Source) -> io::Result<()> {
         .try_for_each(|file| write_file(&tree.join("generated").join(&file.path), file.text.as_bytes()))
 }
 
-/// The tree, the checkout's files in `checkout/`, and `host.json`, which says what of them is compiled.
+/// The tree, the checkout's files in `checkout/` with those of the source over them, and `host.json`, which says what of
+/// them is compiled.
 fn lay_out_checkout(tree: &Path, checkout: &Checkout, source: &Source) -> io::Result<()> {
     let mut files: BTreeMap<String, Vec<u8>> =
         firmware::files().map(|(path, bytes)| (path.to_owned(), bytes.to_owned())).collect();
     let below = |folder: &str, path: &str| format!("{folder}/{path}");
     files.extend(checkout.tree.read()?.into_iter().map(|(path, bytes)| (below("checkout", &path), bytes)));
     files.extend(
-        source.files.iter().map(|file| (below("generated", &file.path), file.text.clone().into_bytes())),
+        source.files.iter().map(|file| (below("checkout", &file.path), file.text.clone().into_bytes())),
     );
     files.insert("host.json".to_owned(), serde_json::to_vec_pretty(&checkout.host)?);
     slot::bring_up_to_date(tree, &files)

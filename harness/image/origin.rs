@@ -8,13 +8,9 @@ use crate::source::{Source, SourceFile};
 pub(super) fn trace(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
     if let Some(path) = diagnostic.file.strip_prefix("checkout/") {
         diagnostic.file = path.to_owned();
-        return diagnostic;
     }
-    let file = diagnostic
-        .file
-        .strip_prefix("generated/")
-        .and_then(|path| source.files.iter().find(|file| file.path == path));
-    if let Some(file) = file {
+    let path = diagnostic.file.strip_prefix("generated/").unwrap_or(&diagnostic.file);
+    if let Some(file) = source.files.iter().find(|file| file.path == path) {
         diagnostic.pattern.clone_from(&file.pattern);
         diagnostic.node = node_at(file, diagnostic.line).map(str::to_owned);
     }
