@@ -140,7 +140,7 @@ impl ProfileError {
 ///
 /// See [`ProfileError`].
 pub async fn profile(image: &Image, plan: &Plan, toolbox: &Toolbox) -> Result<Profile, ProfileError> {
-    let recorder = Recorder::new(symbols::draw_in(&image.elf)?, plan.warmup);
+    let recorder = Recorder::new(symbols::draw_in(&image.elf)?);
     let order = RunOrder {
         pattern: &plan.pattern,
         seed: plan.seed,
