@@ -1,10 +1,12 @@
 //! Measuring commits: each is built while the one before it runs, and each program is measured once.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::revision::{Found, Measured, Numbers, Refusal, Revision, Run};
 use super::store::Known;
 use crate::bench::Bench;
+use crate::digest::Sha;
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::image::{CompileError, Image};
@@ -22,7 +24,9 @@ pub struct Lab<'a> {
     pub(super) session: Session,
     /// The patterns that count; empty: all.
     pub(super) patterns: Vec<String>,
-    bench: Option<Bench>,
+    pub(super) bench: Option<Bench>,
+    /// Those that were built, by what they execute.
+    pub(super) images: HashMap<Sha, Image>,
 }
 
 /// What became of building a revision.
@@ -37,8 +41,14 @@ impl<'a> Lab<'a> {
     /// if `patterns` is empty.
     pub fn new(checkout: &Path, toolbox: &'a Toolbox, session: Session, patterns: Vec<String>) -> Self {
         let session = Session { baselines: Baselines::None, ..session };
-        let mut lab =
-            Self { checkout: checkout.to_owned(), toolbox, session, patterns: Vec::new(), bench: None };
+        let mut lab = Self {
+            checkout: checkout.to_owned(),
+            toolbox,
+            session,
+            patterns: Vec::new(),
+            bench: None,
+            images: HashMap::new(),
+        };
         lab.count(patterns);
         lab
     }
@@ -107,6 +117,7 @@ impl<'a> Lab<'a> {
         let known = known.unwrap_or_else(|| Known::new(Vec::new()));
         let of = |id: &String| Some((id.clone(), known.numbers.get(id)?.clone()));
         let numbers = self.wanted(&known).filter_map(of).collect();
+        self.images.insert(program, *image);
         Ok(Found::Built { program_sha256: program, patterns: known.patterns, numbers })
     }
 
@@ -153,6 +164,7 @@ fn numbers(findings: &Findings, deadline_ns: u64) -> impl Iterator<Item = (Strin
             Ok(statistics) => Numbers::Ran(Box::new(Run {
                 statistics,
                 led_hashes: capture.frames.iter().map(|frame| frame.led_hash).collect(),
+                render_ticks: capture.frames.iter().map(|frame| frame.render_ticks.into()).collect(),
             })),
             Err(unusable) => Numbers::Failed(unusable.to_string()),
         };
