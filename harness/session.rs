@@ -100,8 +100,23 @@ pub async fn build_checkout(
     toolbox: &Toolbox,
     on_event: OnEvent<'_>,
 ) -> Result<Image, Error> {
+    Ok(build_checkout_with_source(path, rev, toolbox, on_event).await?.1)
+}
+
+/// As [`build_checkout`], with what the image was built from.
+///
+/// # Errors
+///
+/// As [`build_checkout`].
+pub async fn build_checkout_with_source(
+    path: &Path,
+    rev: Option<&str>,
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<(Source, Image), Error> {
     let source = source::checkout(path, rev, toolbox).await?;
-    Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
+    let image = image::compile(&source, Target::Virtual, toolbox, on_event).await?;
+    Ok((source, image))
 }
 
 impl Session {

@@ -4,6 +4,8 @@
 //! (or p99) of the base on one side and that of the head on the other. It is a frame of the run that was measured, and its
 //! count must be the one that was measured.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::bisect::Bisection;
@@ -16,6 +18,7 @@ use crate::error::Error;
 use crate::event::OnEvent;
 use crate::image::Image;
 use crate::profile::{self, Profile, ProfileDifference, ProfileError};
+use crate::source::{CheckoutError, Firmware, Source};
 use crate::verdict::{Change, Metric};
 
 /// The firmware draws no more frames before those that it records.
@@ -91,16 +94,31 @@ impl Lab<'_> {
             frames: 1,
             ..self.session.plan.clone()
         };
-        let (Some(base), Some(head)) = (self.images.get(&base), self.images.get(&head)) else {
+        let (Some(base), Some(head)) = (self.programs.get(&base), self.programs.get(&head)) else {
             return Ok(None);
         };
+        let changed = changed_files(&base.source, &head.source)?;
         let of = async |image: &Image, run: &Run| {
             let profile = profile::known_or_profile(image, &plan, self.toolbox, on_event).await?;
             agrees(&profile, run, frame).map(|()| profile)
         };
-        let (base, head) = tokio::try_join!(of(base, then), of(head, now))?;
-        Ok(Some(Functions { frame, difference: profile::difference(&base, &head) }))
+        let (base, head) = tokio::try_join!(of(&base.image, then), of(&head.image, now))?;
+        Ok(Some(Functions { frame, difference: profile::difference(&base, &head, &changed) }))
     }
+}
+
+/// The files of the checkouts that are not the same on both sides.
+fn changed_files(base: &Source, head: &Source) -> Result<BTreeSet<String>, CheckoutError> {
+    let files = |source: &Source| match &source.firmware {
+        Firmware::Core => Ok(BTreeMap::new()),
+        Firmware::Checkout(checkout) => {
+            let folder = &checkout.tree.folder;
+            checkout.tree.read().map_err(|source| CheckoutError::Cache { path: folder.clone(), source })
+        }
+    };
+    let (base, head) = (files(base)?, files(head)?);
+    let differs = |path: &&String| base.get(*path) != head.get(*path);
+    Ok(base.keys().chain(head.keys()).filter(differs).cloned().collect())
 }
 
 /// The frame is the same one that was measured.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::image::{CompileError, Image};
 use crate::session::{self, Baselines, Findings, Selection, Session};
-use crate::source::CheckoutError;
+use crate::source::{CheckoutError, Source};
 use crate::tools::Toolbox;
 use crate::verdict::Statistics;
 
@@ -25,13 +25,20 @@ pub struct Lab<'a> {
     /// The patterns that count; empty: all.
     pub(super) patterns: Vec<String>,
     pub(super) bench: Option<Bench>,
-    /// Those that were built, by what they execute.
-    pub(super) images: HashMap<Sha, Image>,
+    /// What was built, by what it executes.
+    pub(super) programs: HashMap<Sha, Program>,
+}
+
+/// An image, and the source that it was built from.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) source: Source,
+    pub(super) image: Image,
 }
 
 /// What became of building a revision.
 enum Built {
-    Image(Box<Image>),
+    Program(Box<Program>),
     Refused(Refusal),
 }
 
@@ -47,7 +54,7 @@ impl<'a> Lab<'a> {
             session,
             patterns: Vec::new(),
             bench: None,
-            images: HashMap::new(),
+            programs: HashMap::new(),
         };
         lab.count(patterns);
         lab
@@ -98,17 +105,17 @@ impl<'a> Lab<'a> {
         revision: &Revision,
         on_event: OnEvent<'_>,
     ) -> Result<Found, Error> {
-        let image = match built {
-            Built::Image(image) => image,
+        let built = match built {
+            Built::Program(program) => program,
             Built::Refused(refusal) => return Ok(Found::Refused(refusal)),
         };
-        let (program, cache) = (image.program_sha256, self.toolbox.cache());
+        let (program, cache) = (built.image.program_sha256, self.toolbox.cache());
         let (plan, deadline_ns) = (self.session.plan.clone(), self.session.budgets.deadline_ns());
         let mut known = Known::read(cache, program, &plan, deadline_ns);
         if known.as_ref().is_some_and(|known| self.wanted(known).all(|id| known.numbers.contains_key(id))) {
             on_event(&Event::MeasuredBefore { revision: revision.title() });
         } else {
-            let findings = self.run(&image, on_event).await?;
+            let findings = self.run(&built.image, on_event).await?;
             let mut learnt = known.unwrap_or_else(|| Known::new(findings.patterns.clone()));
             learnt.numbers.extend(numbers(&findings, deadline_ns));
             learnt.write(cache, program, &plan, deadline_ns)?;
@@ -117,7 +124,7 @@ impl<'a> Lab<'a> {
         let known = known.unwrap_or_else(|| Known::new(Vec::new()));
         let of = |id: &String| Some((id.clone(), known.numbers.get(id)?.clone()));
         let numbers = self.wanted(&known).filter_map(of).collect();
-        self.images.insert(program, *image);
+        self.programs.insert(program, *built);
         Ok(Found::Built { program_sha256: program, patterns: known.patterns, numbers })
     }
 
@@ -144,8 +151,8 @@ async fn build(
     on_event: OnEvent<'_>,
 ) -> Result<Built, Error> {
     let rev = revision.commit.as_ref().map(|commit| commit.id.as_str());
-    match session::build_checkout(checkout, rev, toolbox, on_event).await {
-        Ok(image) => Ok(Built::Image(Box::new(image))),
+    match session::build_checkout_with_source(checkout, rev, toolbox, on_event).await {
+        Ok((source, image)) => Ok(Built::Program(Box::new(Program { source, image }))),
         Err(Error::Checkout(error)) if rev.is_some() && error.is_of_the_commit() => {
             Ok(Built::Refused(Refusal { reason: error.to_string(), errors: Vec::new() }))
         }

@@ -13,9 +13,10 @@ use crate::capture::Plan;
 /// not hide where it comes from.
 const MOST_OF_IT: std::ops::RangeInclusive<f64> = 2.0 / 3.0..=4.0 / 3.0;
 
-/// Folders of the firmware under test. What this program brings is the same on both sides: a sine takes more instructions
+/// Where the firmware under test lies. What this program brings is the same on both sides: a sine takes more instructions
 /// because somebody calls it more often.
-const TESTED: [&str; 2] = ["checkout/", "generated/"];
+const CHECKOUT: &str = "checkout/";
+const GENERATED: &str = "generated/";
 
 /// How the functions of a pattern changed from one firmware to another, over all frames of the plan together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,8 +26,8 @@ pub struct ProfileDifference {
     /// Instructions of all frames.
     pub base: u64,
     pub head: u64,
-    /// The innermost function of the firmware under test within which, all that it calls included, the change lies, to a
-    /// third of its size.
+    /// The innermost function within which, all that it calls included, the change lies, to a third of its size: of those in
+    /// files that were changed, else of all of the firmware under test.
     pub within: Option<String>,
     /// Those whose own instructions changed, the largest change first. Their changes add up to `head - base`.
     pub functions: Vec<FunctionChange>,
@@ -49,8 +50,9 @@ pub struct FunctionChange {
 
 /// Puts two profiles of one plan beside each other. Pure.
 ///
-/// A function is known by its name, and by its file too where several have that name.
-pub fn difference(base: &Profile, head: &Profile) -> ProfileDifference {
+/// A function is known by its name, and by its file too where several have that name. `changed` are the files of the checkout
+/// that differ, if that is known.
+pub fn difference(base: &Profile, head: &Profile, changed: &BTreeSet<String>) -> ProfileDifference {
     let pairs = pairs(base, head);
     let mut functions: Vec<FunctionChange> = pairs.iter().filter_map(|pair| pair.change()).collect();
     functions.sort_by(|a, b| {
@@ -61,7 +63,7 @@ pub fn difference(base: &Profile, head: &Profile) -> ProfileDifference {
         plan: head.plan.clone(),
         base: base.instructions,
         head: head.instructions,
-        within: within(&pairs, less(head.instructions, base.instructions)),
+        within: within(&pairs, less(head.instructions, base.instructions), changed),
         functions,
     }
 }
@@ -125,13 +127,18 @@ impl<'a> Pair<'a> {
 }
 
 /// A caller has what those have that it calls, so of all that hold the change the one that takes least is innermost.
-fn within(pairs: &[Pair<'_>], change: i64) -> Option<String> {
+fn within(pairs: &[Pair<'_>], change: i64, changed: &BTreeSet<String>) -> Option<String> {
     let holds =
         |pair: &&Pair<'_>| change != 0 && MOST_OF_IT.contains(&(pair.with_calls() as f64 / change as f64));
-    let is_tested = |function: &&Function| TESTED.iter().any(|folder| function.file.starts_with(folder));
-    let functions = pairs.iter().filter(holds).filter_map(Pair::function).filter(is_tested);
-    let innermost = functions.min_by_key(|function| (function.total, Reverse(function.own), &function.name));
-    innermost.map(|function| function.name.clone())
+    let holding: Vec<&Function> = pairs.iter().filter(holds).filter_map(Pair::function).collect();
+    let innermost = |is_candidate: &dyn Fn(&str) -> bool| {
+        let candidates = holding.iter().filter(|function| is_candidate(&function.file));
+        candidates.min_by_key(|function| (function.total, Reverse(function.own), &function.name))
+    };
+    // Who calls a function with other arguments changed, and the function did not.
+    innermost(&|file| file.strip_prefix(CHECKOUT).is_some_and(|path| changed.contains(path)))
+        .or_else(|| innermost(&|file| file.starts_with(CHECKOUT) || file.starts_with(GENERATED)))
+        .map(|function| function.name.clone())
 }
 
 /// `a - b`; counts of instructions are far below the limits.
@@ -162,6 +169,10 @@ mod tests {
         }
     }
 
+    fn nothing() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     fn told(found: &ProfileDifference) -> Vec<(&str, Option<u64>, Option<u64>, i64)> {
         found.functions.iter().map(|f| (f.name.as_str(), f.base, f.head, f.change)).collect()
     }
@@ -174,11 +185,28 @@ mod tests {
         let of = |list: &[(&str, u64, u64)]| {
             profile(list.iter().map(|(name, own, total)| function(name, file(name), *own, *total)).collect())
         };
-        let found = difference(&of(&base), &of(&head));
+        let found = difference(&of(&base), &of(&head), &nothing());
         assert_eq!((found.base, found.head, found.within.as_deref()), (150, 250, Some("wave")));
         assert_eq!(told(&found), [("sin", Some(40), Some(130), 90), ("draw", Some(40), Some(50), 10)]);
         assert_eq!(found.functions[1].change_with_calls, 100);
-        assert_eq!(difference(&of(&base), &of(&base)).within, None);
+        assert_eq!(difference(&of(&base), &of(&base), &nothing()).within, None);
+    }
+
+    #[test]
+    fn a_function_in_a_file_that_was_changed_comes_before_one_that_it_calls_with_other_arguments() {
+        let of = |palette: u64| {
+            profile(vec![
+                function("draw", "checkout/src/draw.hpp", 10, 10 + palette),
+                function("palette", "checkout/src/palette.cpp", palette, palette),
+            ])
+        };
+        let within = |changed: &str| {
+            let changed = BTreeSet::from([changed.to_owned()]);
+            difference(&of(50), &of(90), &changed).within
+        };
+        assert_eq!(within("src/draw.hpp").as_deref(), Some("draw"));
+        assert_eq!(within("src/palette.cpp").as_deref(), Some("palette"));
+        assert_eq!(within("src/other.cpp").as_deref(), Some("palette"));
     }
 
     #[test]
@@ -191,7 +219,7 @@ mod tests {
             function("draw", "checkout/a.cpp", 10, 160),
             function("new", "checkout/a.cpp", 150, 150),
         ]);
-        let found = difference(&base, &head);
+        let found = difference(&base, &head, &nothing());
         assert_eq!(found.within.as_deref(), Some("draw"));
         assert_eq!(told(&found), [("new", None, Some(150), 150), ("old", Some(100), None, -100)]);
     }
@@ -200,10 +228,10 @@ mod tests {
     fn a_file_that_was_renamed_is_no_change_but_two_functions_of_one_name_are_two() {
         let base = profile(vec![function("clip", "old.hpp", 5, 5)]);
         let head = profile(vec![function("clip", "new.hpp", 5, 5)]);
-        assert_eq!(told(&difference(&base, &head)), []);
+        assert_eq!(told(&difference(&base, &head, &nothing())), []);
         let head = profile(vec![function("clip", "old.hpp", 7, 7), function("clip", "b.hpp", 1, 1)]);
         assert_eq!(
-            told(&difference(&base, &head)),
+            told(&difference(&base, &head, &nothing())),
             [("clip", Some(5), Some(7), 2), ("clip", None, Some(1), 1)]
         );
     }
@@ -217,7 +245,10 @@ mod tests {
             let of = |owns: &BTreeMap<String, u64>| {
                 profile(owns.iter().map(|(name, own)| function(name, "a.cpp", *own, *own)).collect())
             };
-            let (there, back) = (difference(&of(&base), &of(&head)), difference(&of(&head), &of(&base)));
+            let (there, back) = (
+                difference(&of(&base), &of(&head), &nothing()),
+                difference(&of(&head), &of(&base), &nothing()),
+            );
             let sum: i64 = there.functions.iter().map(|function| function.change).sum();
             prop_assert_eq!(sum, less(there.head, there.base));
             let mirrored: BTreeMap<&str, i64> =
