@@ -41,6 +41,12 @@ pub enum Event {
     RunProgress { pattern: String, frames: u32, of: u32 },
     /// The run was read back whole.
     Captured { pattern: String, frames: u32, rejected: u32 },
+    /// A profile was made before and is in the cache.
+    ProfiledBefore { pattern: String },
+    /// The instructions of `frames` frames are being counted.
+    ProfileStarted { pattern: String, frames: u32 },
+    /// They are.
+    Profiled { pattern: String, frames: u32 },
 }
 
 /// Drops every event.

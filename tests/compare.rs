@@ -109,22 +109,51 @@ fn a_diff_tells_slower_from_other_picture_from_the_same() {
     );
     assert_eq!(checkout.state(), before, "the checkout is as it was");
 
+    // And in which function: one frame of those that were measured.
+    let functions = &diff["rows"][0]["functions"];
+    assert_eq!(functions["within"], "draw_tide(PatternRenderContext const&)", "{functions}");
+    let frame = functions["frame"].as_u64().unwrap() as usize;
+    let measured = |side: &str| &diff["rows"][0][side]["ran"]["render_ticks"][frame];
+    assert_eq!((&functions["base"], &functions["head"]), (measured("base"), measured("head")));
+    let amount = |value: &serde_json::Value| value.as_i64().unwrap();
+    let changes: i64 = functions["functions"].as_array().unwrap().iter().map(|f| amount(&f["change"])).sum();
+    assert_eq!(changes, amount(&functions["head"]) - amount(&functions["base"]));
+    assert_eq!(diff["rows"][1]["functions"], serde_json::Value::Null, "another picture is not dearer");
+
     // As a commit it is the same program: nothing is compiled or measured again.
     checkout.commit("Slower, and another picture");
     let again = bench.run(&["diff", &base, "HEAD", "--markdown"], &checkout);
     assert_eq!(code(&again), 3, "{}", all_of(&again));
     let said = text(&again.stderr);
-    assert!(!said.contains("compiling") && !said.contains("sent"), "{said}");
+    assert!(!said.contains("compiling") && !said.contains("sent") && !said.contains("counting"), "{said}");
+    assert!(said.contains("tide was profiled before"), "{said}");
     assert!(
         text(&again.stdout).contains("### LED frames: 1 slower, 1 other picture, 2 the same"),
         "{}",
         all_of(&again)
     );
     assert!(text(&again.stdout).contains("| `tide` | **slower** |"), "{}", all_of(&again));
+    let heading = "\n`tide`, frame ";
+    assert!(text(&again.stdout).contains(heading), "{}", all_of(&again));
+    assert!(
+        text(&again.stdout).contains(", in `draw_tide(PatternRenderContext const&)`\n\n| function |"),
+        "{}",
+        all_of(&again)
+    );
 
     let faster = bench.run(&["diff", "HEAD", &base, "--pattern", "tide"], &checkout);
     assert_eq!(code(&faster), 0, "{}", all_of(&faster));
     assert!(text(&faster.stdout).contains("1 faster"), "{}", all_of(&faster));
+    let sentence =
+        text(&faster.stdout).lines().find(|line| line.starts_with("tide, frame ")).map(str::to_owned);
+    let sentence = sentence.unwrap_or_else(|| panic!("{}", all_of(&faster)));
+    assert!(
+        sentence.contains(" (-") && sentence.ends_with(", in draw_tide(PatternRenderContext const&)"),
+        "{sentence}"
+    );
+
+    let unnamed = bench.run(&["diff", &base, "HEAD", "--functions", "0", "--json"], &checkout);
+    assert_eq!(json(&unnamed)["rows"][0]["functions"], serde_json::Value::Null);
 
     // A comment moves lines and changes the debug information only: compiled, and not measured.
     checkout.edit(STATIC, "#pragma once", "#pragma once\n// A comment.\n");
@@ -173,6 +202,7 @@ fn a_bisection_passes_over_what_does_not_build_and_looks_into_merges() {
     let found = json(&found);
     assert_eq!((&found["first_bad"]["id"], &found["fault"]), (&guilty.as_str().into(), &"slower".into()));
     assert_eq!(found["last_good"]["commit"]["id"], good.as_str());
+    assert_eq!(found["functions"]["within"], "draw_tide(PatternRenderContext const&)");
     let passed: Vec<_> =
         found["passed_over"].as_array().unwrap().iter().map(|p| &p["commit"]["id"]).collect();
     assert!(passed.iter().all(|id| **id == broken.as_str()), "{passed:?}");
@@ -180,7 +210,9 @@ fn a_bisection_passes_over_what_does_not_build_and_looks_into_merges() {
     let text_of = bench.run(&["bisect", &range, "tide"], &checkout);
     let said = text(&text_of.stdout);
     assert!(
-        said.starts_with(&format!("{} made tide +", &guilty[..7])) && said.contains("Smoother tide"),
+        said.starts_with(&format!("{} made tide +", &guilty[..7]))
+            && said.contains("Smoother tide")
+            && said.contains(", in draw_tide(PatternRenderContext const&)\n"),
         "{said}"
     );
 

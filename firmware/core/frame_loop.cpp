@@ -53,6 +53,11 @@ void FrameLoop::advance(uint64_t until_ns, uint32_t most) {
 }
 
 void FrameLoop::run(const RunPlan& plan) {
+    warm_up(plan);
+    measure(plan);
+}
+
+void FrameLoop::warm_up(const RunPlan& plan) {
     status_.current_pattern = plan.pattern;
     status_.run_id = plan.id;
     status_.run_state = RUN_RUNNING;
@@ -62,6 +67,9 @@ void FrameLoop::run(const RunPlan& plan) {
 
     begin(plan.audio);
     for (uint32_t i = 0; i < plan.warmup; ++i) draw_frame(0);
+}
+
+void FrameLoop::measure(const RunPlan& plan) {
     for (uint32_t i = 0; i < plan.frames; ++i) draw_frame(plan.id);
 
     status_.run_state = RUN_DONE;

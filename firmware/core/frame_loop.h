@@ -45,6 +45,9 @@ public:
     void advance(uint64_t until_ns, uint32_t most);
     // Does the whole run, then goes on from the beginning with the audio from before.
     void run(const RunPlan& plan);
+    // The two parts of it. In between the board may wait for as long as it likes: the clock stands still.
+    void warm_up(const RunPlan& plan);
+    void measure(const RunPlan& plan);
 
     const FrameStatus& status() const { return status_; }
 

@@ -106,6 +106,13 @@ fn line(event: &Event) -> Option<String> {
         Event::Captured { pattern, frames, rejected } => {
             format!("measured {frames} frames of {pattern}; {rejected} rejected")
         }
+        Event::ProfiledBefore { pattern } => format!("{pattern} was profiled before"),
+        Event::ProfileStarted { pattern, frames: 1 } => {
+            format!("counting the instructions of a frame of {pattern}")
+        }
+        Event::ProfileStarted { pattern, frames } => {
+            format!("counting the instructions of {frames} frames of {pattern}")
+        }
         _ => return None,
     })
 }

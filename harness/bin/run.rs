@@ -35,6 +35,9 @@ pub(crate) struct Args {
     plan: PlanArgs,
     #[command(flatten)]
     judge: JudgeArgs,
+    /// Show where the instructions of each pattern's frames go, too: functions, lines, graph nodes, a flame graph
+    #[arg(long)]
+    profile: bool,
     /// Store what is measured as the new baselines instead of comparing with the old ones
     #[arg(long)]
     save_baseline: bool,
@@ -69,7 +72,12 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
             Firmware::Graphs(_) => Selection::All,
         },
     };
-    let (findings, started) = measure(shell, &firmware, &args.board, &session).await?;
+    let (mut findings, started) = measure(shell, &firmware, &args.board, &session).await?;
+    if args.profile {
+        let progress = shell.progress();
+        let on_event = |event: &k1_hil::Event| progress.event(event);
+        session::profile(&mut findings, firmware.graphs(), &shell.toolbox, &on_event).await?;
+    }
     if args.save_baseline {
         for path in save_baselines(&findings, &session, folder)? {
             shell.note(&format!("stored {}", path.display()));
@@ -83,6 +91,14 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
 pub(crate) enum Firmware<'a> {
     Graphs(Vec<Graph>),
     Checkout { path: &'a Path, rev: Option<&'a str>, graphs: Vec<Graph> },
+}
+
+impl Firmware<'_> {
+    fn graphs(&self) -> &[Graph] {
+        match self {
+            Self::Graphs(graphs) | Self::Checkout { graphs, .. } => graphs,
+        }
+    }
 }
 
 impl Args {
@@ -178,7 +194,7 @@ pub(crate) fn present(
     }
     let folder = out.out.clone().unwrap_or_else(|| Path::new("target/hil").join(&started.run_id));
     let report = &findings.report;
-    let files = report.write(&findings.captures, &folder)?;
+    let files = report.write(&findings.captures, &findings.profiles, &folder)?;
     shell.print(&Printed { files: &files, report }, || {
         format!("{}report   {}\n", report::table(report, paint), files.html.display())
     })?;

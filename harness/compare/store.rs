@@ -19,7 +19,7 @@ use crate::digest::Sha;
 use crate::stored::{self, StoredError};
 
 /// Raised when the same program and plan would give other numbers, or other numbers are kept.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What is known of one program under one plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

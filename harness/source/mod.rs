@@ -135,6 +135,30 @@ impl Source {
     }
 }
 
+impl SourceFile {
+    /// The node of `line` (from 1), or of an earlier line of the same statement: a statement may go over several lines,
+    /// of which only the first is known to belong to a node. A line is never credited to the statement before it.
+    pub fn node_at(&self, line: u32) -> Option<&str> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let text = |number: u32| lines.get(usize::try_from(number.checked_sub(1)?).ok()?).copied();
+        let mut number = line;
+        loop {
+            if let Ok(index) = self.nodes.binary_search_by_key(&number, |(line, _)| *line) {
+                return Some(&self.nodes[index].1);
+            }
+            number = number.checked_sub(1)?;
+            if ends_statement(text(number)?) {
+                return None;
+            }
+        }
+    }
+}
+
+fn ends_statement(line: &str) -> bool {
+    let code = line.split_once("//").map_or(line, |(code, _)| code).trim();
+    code.is_empty() || code.starts_with('#') || code.ends_with([';', '{', '}', ':'])
+}
+
 fn check(graphs: &[Graph]) -> Result<(), GenerateError> {
     if graphs.is_empty() {
         return Err(GenerateError::Nothing);

@@ -77,12 +77,6 @@ pub fn command(qemu: &Path, ram: &Path, entry: u32) -> Command {
     command
 }
 
-/// Makes the emulator of `command` tell on its standard error what it executes: the instructions of each block when it
-/// first meets it, and the block's name each time it enters it ([`super::trace`] reads that). No count changes by it.
-pub fn trace(command: &mut Command) {
-    command.args(["-d", "in_asm,exec,nochain"]);
-}
-
 /// Checks that each segment lies between the beginning of RAM and the mailbox.
 ///
 /// # Errors

@@ -108,10 +108,28 @@ pub enum Command {
     Params(Params),
     /// Draw frames until the board's clock reaches `until_ns`, at most `frames`.
     Advance { until_ns: u64, frames: u32 },
-    /// Do a measured run.
-    Run { pattern: u32, seed: u32, warmup: u32, frames: u32, stimulus: u32, run_id: u32, audio: AudioSource },
+    /// Do a measured run, or a part of it.
+    Run {
+        part: Part,
+        pattern: u32,
+        seed: u32,
+        warmup: u32,
+        frames: u32,
+        stimulus: u32,
+        run_id: u32,
+        audio: AudioSource,
+    },
     /// Hear this in unmeasured frames.
     Stimulus { stimulus: u32, seed: u32, audio: AudioSource },
+}
+
+/// Of a measured run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    WarmUp,
+    /// What follows the warm-up.
+    Measured,
 }
 
 /// What the firmware left when it gave up.
@@ -242,8 +260,13 @@ impl Mailbox {
             Command::Advance { until_ns, frames } => {
                 (3, [until_ns as u32, (until_ns >> 32) as u32, frames, 0, 0, 0, 0])
             }
-            Command::Run { pattern, seed, warmup, frames, stimulus, run_id, audio } => {
-                (4, [pattern, seed, warmup, frames, stimulus, run_id, audio_word(audio)])
+            Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id, audio } => {
+                let code = match part {
+                    Part::Whole => 4,
+                    Part::WarmUp => 6,
+                    Part::Measured => 7,
+                };
+                (code, [pattern, seed, warmup, frames, stimulus, run_id, audio_word(audio)])
             }
             Command::Stimulus { stimulus, seed, audio } => {
                 (5, [stimulus, seed, audio_word(audio), 0, 0, 0, 0])

@@ -17,6 +17,7 @@ mod flash;
 mod otadata;
 mod image_format;
 mod emulator;
+mod monitor;
 mod mailbox;
 mod uart;
 mod log;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::boot::{App, Boot};
 use super::cpu::Reply;
-use super::mailbox::{Command, CommandResult, Mailbox, Status};
+use super::mailbox::{Command, CommandResult, Mailbox, Part, Status};
 use super::run_records::RunRecords;
 use crate::board::probe::{FrameRecord, Frames, Pictures, RING_CAPACITY};
 use crate::board::{AudioSource, RunState, RunStatus};
@@ -73,7 +73,9 @@ pub fn arm(boot: &Arc<Boot>, app: &App, order: RunOrder) -> Result<u32, RunUnder
         }
         let id = runs.last.as_ref().map_or(0, |run| run.id).wrapping_add(1).max(1);
         runs.last = Some(Run { id, frames, ended: None });
-        (id, app.cpu.post(Command::Run { pattern, seed, warmup, frames, stimulus, run_id: id, audio }))
+        let part = Part::Whole;
+        let command = Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id: id, audio };
+        (id, app.cpu.post(command))
     };
     let boot = Arc::clone(boot);
     tokio::spawn(async move {

@@ -28,6 +28,8 @@ enum MailboxCommand {
     COMMAND_ADVANCE = 3,  // renders frames until the board's clock reaches arg[0] | arg[1] << 32 (ns), at most arg[2] frames
     COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0), [6] audio source
     COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed, arg[2] = audio source; for unmeasured rendering
+    COMMAND_WARM_UP = 6,  // the first part of COMMAND_RUN, whose arguments it has
+    COMMAND_MEASURE = 7,  // the second part, with the same arguments; what follows COMMAND_WARM_UP
 };
 
 // Longest warm-up of a measured run, frames.

@@ -46,8 +46,8 @@ bool read_audio(uint32_t stimulus, uint32_t seed, uint32_t source, Audio& audio)
     return true;
 }
 
-bool run(FrameLoop& loop) {
-    RunPlan plan = RunPlan();
+// Whether the plan was good.
+bool read_plan(RunPlan& plan) {
     plan.pattern = mailbox.arg[0];
     plan.warmup = mailbox.arg[2];
     plan.frames = mailbox.arg[3];
@@ -55,8 +55,20 @@ bool run(FrameLoop& loop) {
     if (!read_audio(mailbox.arg[4], mailbox.arg[1], mailbox.arg[6], plan.audio)) return false;
     if (plan.pattern >= renderer::pattern_count() || plan.id == 0) return false;
     if (plan.frames == 0 || plan.frames > FRAME_RING_CAPACITY || plan.warmup > RUN_WARMUP_LIMIT) return false;
-    loop.run(plan);
     return true;
+}
+
+bool run(FrameLoop& loop, void (FrameLoop::*what)(const RunPlan&)) {
+    RunPlan plan = RunPlan();
+    if (!read_plan(plan)) return false;
+    (loop.*what)(plan);
+    return true;
+}
+
+bool measure(FrameLoop& loop) {
+    const FrameStatus& status = loop.status();
+    if (status.run_state != RUN_RUNNING || status.run_id != mailbox.arg[5]) return false;
+    return run(loop, &FrameLoop::measure);
 }
 
 bool change_audio(FrameLoop& loop) {
@@ -79,7 +91,9 @@ bool obey(FrameLoop& loop) {
             return true;
         case COMMAND_STIMULUS: return change_audio(loop);
         case COMMAND_ADVANCE: return advance(loop);
-        case COMMAND_RUN: return run(loop);
+        case COMMAND_RUN: return run(loop, &FrameLoop::run);
+        case COMMAND_WARM_UP: return run(loop, &FrameLoop::warm_up);
+        case COMMAND_MEASURE: return measure(loop);
         default: return true;
     }
 }
@@ -173,7 +187,7 @@ int main() {
         const uint32_t number = mailbox.command_number;
         if (number == mailbox.reply_number) continue;
         const uint32_t command = mailbox.command;
-        if (command > COMMAND_STIMULUS) {
+        if (command > COMMAND_MEASURE) {
             mailbox.result = RESULT_UNKNOWN_COMMAND;
         } else {
             mailbox.result = obey(loop) ? RESULT_OK : RESULT_BAD_ARGUMENT;
