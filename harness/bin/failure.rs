@@ -101,9 +101,9 @@ impl Failure {
         match self {
             Self::Graphs(errors) => Some(errors.iter().map(shown).collect()),
             Self::Step(Error::Graph(error)) => Some(shown(error)),
-            Self::Step(Error::Compile(CompileError::Refused { errors, .. })) => {
-                Some(errors.iter().map(|e| format!("{e}\n")).collect())
-            }
+            Self::Step(Error::Compile(
+                CompileError::Refused { errors, .. } | CompileError::Contradictory { errors, .. },
+            )) => Some(errors.iter().map(|e| format!("{e}\n")).collect()),
             Self::Step(
                 Error::Compile(CompileError::Tool { log_end, .. })
                 | Error::Tools(ToolsError::Install { log_end, .. }),

@@ -156,10 +156,14 @@ async fn build(
         Err(Error::Checkout(error)) if rev.is_some() && error.is_of_the_commit() => {
             Ok(Built::Refused(Refusal { reason: error.to_string(), errors: Vec::new() }))
         }
-        Err(Error::Compile(error @ CompileError::Refused { .. })) => {
+        Err(Error::Compile(error)) => {
             let reason = error.to_string();
-            let CompileError::Refused { errors, .. } = error else { return Err(error.into()) };
-            Ok(Built::Refused(Refusal { reason, errors }))
+            match error {
+                CompileError::Refused { errors, .. } | CompileError::Contradictory { errors, .. } => {
+                    Ok(Built::Refused(Refusal { reason, errors }))
+                }
+                error => Err(error.into()),
+            }
         }
         Err(error) => Err(error),
     }

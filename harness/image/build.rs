@@ -178,6 +178,9 @@ fn platformio(folder: &Folder, tree: &Path, environment: &str, toolbox: &Toolbox
         .env("PLATFORMIO_SETTING_CHECK_PRUNE_SYSTEM_THRESHOLD", "0")
         .env("PLATFORMIO_NO_ANSI", "true")
         .env("PLATFORMIO_DISABLE_PROGRESSBAR", "true")
+        // Every file is tried: which ones would be reached before the first failure is chance, with several compilers
+        // at work, and the errors are to be the same each time.
+        .env("SCONSFLAGS", "--keep-going")
         .env("ZIG_GLOBAL_CACHE_DIR", toolbox.cache().join("zig"))
         // Kept only with the folder: for a file that it holds already the compiler repeats no warnings.
         .env("ZIG_LOCAL_CACHE_DIR", folder.path().join("zig"));

@@ -9,6 +9,14 @@ pub(super) fn trace(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
     if let Some(path) = diagnostic.file.strip_prefix("checkout/") {
         diagnostic.file = path.to_owned();
     }
+    if source.origin().is_some() {
+        diagnostic.message = diagnostic.message.replace(" of checkout/", " of ");
+        if diagnostic.message.starts_with("undefined symbol: ") {
+            diagnostic
+                .message
+                .push_str(", which neither k1-hil nor a source that the manifest names defines");
+        }
+    }
     let path = diagnostic.file.strip_prefix("generated/").unwrap_or(&diagnostic.file);
     if let Some(file) = source.files.iter().find(|file| file.path == path) {
         diagnostic.pattern.clone_from(&file.pattern);
