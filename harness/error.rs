@@ -25,6 +25,10 @@ pub enum Error {
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),
     #[error(transparent)]
+    Inventory(#[from] crate::board::inventory::InventoryError),
+    #[error(transparent)]
+    Lease(#[from] crate::board::lease::LeaseError),
+    #[error(transparent)]
     Deploy(#[from] crate::deploy::DeployError),
     #[error(transparent)]
     Capture(#[from] crate::capture::CaptureError),
@@ -50,6 +54,8 @@ impl Error {
             Self::Compile(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),
+            Self::Inventory(e) => e.blame(),
+            Self::Lease(e) => e.blame(),
             Self::Deploy(e) => e.blame(),
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),

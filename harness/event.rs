@@ -1,5 +1,7 @@
 //! What happens during a step, as facts with numbers. Shells turn them into bars and lines.
 
+use std::time::Duration;
+
 /// Called with each event of a step, from whatever thread it happens on.
 pub type OnEvent<'a> = &'a (dyn Fn(&Event) + Send + Sync);
 
@@ -17,6 +19,20 @@ pub enum Event {
     Revision { revision: String, number: usize, of: usize },
     /// The numbers of this firmware were in the cache.
     MeasuredBefore { revision: String },
+    /// `board` is somebody else's at the moment: `holder`, for people. This waits for it.
+    LeaseWaits { board: String, holder: String },
+    /// The board's last holder, for people, ended without returning it: killed, or the host went down.
+    HolderDied { board: String, holder: String },
+    /// The board is not well, and `rung` is tried next, for at most `limit`.
+    Recovering { board: String, rung: &'static str, limit: Duration, reason: String },
+    /// The board is well again.
+    Recovered { board: String, rung: &'static str, after: Duration },
+    /// Nothing helped: the board is given up until it is found well again.
+    MarkedSick { board: String, reason: String },
+    /// `asked` of `of` addresses were asked whether a board is there.
+    Scanned { asked: usize, of: usize },
+    /// How reliable the board was could not be written down.
+    NotRemembered { board: String, reason: String },
     /// C++ was generated for `patterns` patterns.
     Generated { patterns: usize, lines: usize },
     /// The image was already in the cache.

@@ -8,6 +8,7 @@ use rstest::rstest;
 fn k1_hil(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
     command.current_dir(folder).env_remove("HIL_BOARD").env_remove("HIL_SEED").env("NO_COLOR", "1");
+    command.env("HIL_LOCKS", folder.join("locks")).env("XDG_STATE_HOME", folder.join("state"));
     command
 }
 

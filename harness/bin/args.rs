@@ -1,9 +1,15 @@
 //! Arguments that several commands share.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::time::Duration;
 
-use k1_hil::board::{Address, Password};
+use k1_hil::OnEvent;
+use k1_hil::bench::{Bench, Stock};
+use k1_hil::board::Password;
+use k1_hil::board::inventory::{self, Inventory, Looked, Selected};
+use k1_hil::board::lease::{Leasing, Owner};
+use k1_hil::board::recovery::Limits;
 use k1_hil::capture::{AudioSource, Plan, Stimulus};
 use k1_hil::compare::Lab;
 use k1_hil::deploy::DeployOptions;
@@ -12,29 +18,71 @@ use k1_hil::tools::Toolbox;
 use k1_hil::verdict::{Budgets, Comparison};
 
 use crate::failure::Failure;
+use crate::places;
+use crate::shell::Shell;
 
 /// The board to work on.
 #[derive(clap::Args, Debug)]
 pub(crate) struct BoardArgs {
-    /// The board's host name or address, with its HTTP port if that is not 80 and its update port if that is not 3232
-    #[arg(long, value_name = "HOST[:HTTP[:OTA]]", env = "HIL_BOARD", hide_env_values = true, value_parser = address)]
-    pub(crate) board: Option<Address>,
+    /// A board: its name, MAC or labels in the inventory (`model == k1-s3 and psram and not flaky`), or an address
+    /// with its HTTP and update ports if they are not 80 and 3232
+    #[arg(long, value_name = "NAME|MAC|LABELS|HOST[:HTTP[:OTA]]", env = "HIL_BOARD", hide_env_values = true)]
+    board: Option<String>,
+    #[command(flatten)]
+    inventory: InventoryArgs,
+    #[command(flatten)]
+    lease: LeaseArgs,
     /// Password of the board's over-the-air updates; only from the environment, so that no process list shows it
     #[arg(long = "ota-password", env = "HIL_OTA_PASSWORD", hide_env_values = true, hide = true)]
     password: Option<Password>,
 }
 
+/// Which inventory.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct InventoryArgs {
+    /// The inventory [default: HIL_BOARDS_FILE, else hil.boards.toml here or above, else the user's]
+    #[arg(long, value_name = "FILE")]
+    boards_file: Option<PathBuf>,
+}
+
+/// How to take boards that others may have.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct LeaseArgs {
+    /// How long to wait for a board that somebody else has: `90s`, `10m`; `0s` does not wait
+    #[arg(long, value_name = "DURATION", env = "HIL_LEASE_TIMEOUT", hide_env_values = true, default_value = "5m", value_parser = duration)]
+    lease_timeout: Duration,
+}
+
+/// Boards that were asked for and are in the inventory, or somewhere on the network.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    inventory: Inventory,
+    selected: Selected,
+    count: NonZeroUsize,
+    lease: &'a LeaseArgs,
+}
+
 impl BoardArgs {
     /// The virtual board of this process.
     pub(crate) fn virtual_board() -> Self {
-        Self { board: None, password: None }
+        Self { board: None, inventory: InventoryArgs::default(), lease: LeaseArgs::default(), password: None }
     }
 
-    /// The board, where there has to be one.
-    pub(crate) fn required(&self) -> Result<&Address, Failure> {
-        self.board.as_ref().ok_or_else(|| {
+    /// The `count` boards that are asked for; none if nobody asks. No board is touched yet, so that what is asked for
+    /// in vain is told before anything is compiled.
+    pub(crate) fn wanted(&self, count: NonZeroUsize) -> Result<Option<Wanted<'_>>, Failure> {
+        let Some(asked) = &self.board else { return Ok(None) };
+        let (inventory, _) = self.inventory.read()?;
+        let selected = inventory.select(asked)?;
+        selected.enough_for(count.get())?;
+        Ok(Some(Wanted { inventory, selected, count, lease: &self.lease }))
+    }
+
+    /// The board that is asked for, where there has to be one.
+    pub(crate) fn required(&self) -> Result<Wanted<'_>, Failure> {
+        self.wanted(NonZeroUsize::MIN)?.ok_or_else(|| {
             Failure::Usage(
-                "no board is given; use --board HOST, or start one with `k1-hil vboard`".to_owned(),
+                "no board is given; use --board NAME or HOST, or start one with `k1-hil vboard`".to_owned(),
             )
         })
     }
@@ -44,19 +92,57 @@ impl BoardArgs {
     }
 }
 
-/// `host`, `host:http` or `host:http:ota`.
-pub(crate) fn address(text: &str) -> Result<Address, String> {
-    let mut parts = text.split(':');
-    let host = parts.next().unwrap_or_default();
-    let mut port = |default: u16| match parts.next() {
-        None => Ok(default),
-        Some(port) => u16::from_str(port).map_err(|_| format!("{port:?} is not a port (1 to 65535)")),
-    };
-    let (http_port, ota_port) = (port(80)?, port(3232)?);
-    if host.is_empty() || parts.next().is_some() {
-        return Err("expected HOST, HOST:HTTP or HOST:HTTP:OTA".to_owned());
+impl Wanted<'_> {
+    /// Leases the boards, for `program`.
+    pub(crate) async fn lease(
+        &self,
+        shell: &Shell,
+        program: &str,
+        on_event: OnEvent<'_>,
+    ) -> Result<Bench, Failure> {
+        let leasing = self.lease.leasing(program, "");
+        let ledger = places::ledger();
+        let stock = Stock {
+            inventory: &self.inventory,
+            leasing: &leasing,
+            ledger: ledger.as_ref(),
+            limits: Limits::default(),
+            toolbox: &shell.toolbox,
+            env: &places::text,
+        };
+        Ok(Bench::lease(&self.selected, self.count, stock, on_event).await?)
     }
-    Ok(Address { host: host.to_owned(), http_port, ota_port })
+}
+
+impl InventoryArgs {
+    /// The inventory that counts, and where was looked.
+    pub(crate) fn read(&self) -> Result<(Inventory, Vec<Looked>), Failure> {
+        Ok(inventory::find(&places::inventories(self.boards_file.as_deref()))?)
+    }
+
+    /// The inventory to be written, which need not be there yet.
+    pub(crate) fn read_or_new(&self) -> Result<(Inventory, Vec<Looked>), Failure> {
+        Ok(inventory::find_or_new(&places::inventories(self.boards_file.as_deref()))?)
+    }
+}
+
+impl LeaseArgs {
+    /// Leases of this process.
+    pub(crate) fn leasing(&self, program: &str, purpose: &str) -> Leasing {
+        leasing(program, purpose, self.lease_timeout)
+    }
+}
+
+/// Leases of this process, which waits at most for `wait`.
+pub(crate) fn leasing(program: &str, purpose: &str, wait: Duration) -> Leasing {
+    Leasing { locks: places::locks(), owner: Owner::of_process(program, purpose), wait }
+}
+
+/// `90s`, `10m`, `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a duration such as 90s, 10m or 2h".to_owned();
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(duration).map_err(|_| wrong())
 }
 
 /// How to measure.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use k1_hil::board::Board;
 use k1_hil::deploy;
 use k1_hil::image::Image;
 
@@ -25,10 +24,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let image = Image::load(&args.image)?;
-    let board = Board::connect(args.board.required()?).await?;
-    let options = deploy::DeployOptions { always: args.always, ..args.board.deploy_options() };
     let progress = shell.progress();
-    let deployment = deploy::deploy(&image, &board, &options, &|event| progress.event(event)).await?;
+    let on_event = |event: &k1_hil::Event| progress.event(event);
+    let bench = args.board.required()?.lease(shell, "k1-hil deploy", &on_event).await?;
+    let options = deploy::DeployOptions { always: args.always, ..args.board.deploy_options() };
+    let deployment = deploy::deploy(&image, bench.board(), &options, &on_event).await?;
+    bench.still_held()?;
     drop(progress);
     shell.print(&deployment, || {
         let how = if deployment.skipped { "already ran" } else { "runs" };

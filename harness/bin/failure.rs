@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use k1_hil::board::inventory::InventoryError;
+use k1_hil::board::lease::LeaseError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
@@ -69,6 +71,7 @@ impl Failure {
 
     fn code(&self) -> u8 {
         match self {
+            Self::Step(Error::Inventory(InventoryError::NoMatch { .. } | InventoryError::TooFew { .. })) => 6,
             Self::Step(error) => match error.blame() {
                 Blame::Input | Blame::Configuration => 2,
                 Blame::Firmware => 1,
@@ -146,6 +149,30 @@ impl Failure {
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()
             }
+            Error::Inventory(InventoryError::NoMatch { .. } | InventoryError::TooFew { .. }) => {
+                "`k1-hil boards list` shows the boards, `k1-hil boards scan` finds them".into()
+            }
+            Error::Inventory(InventoryError::Secret { .. }) | Error::Lease(LeaseError::TooSick { .. }) => {
+                "`k1-hil boards doctor` says what to do".into()
+            }
+            Error::Lease(error) => match error {
+                LeaseError::Held { .. } | LeaseError::NoneFree { .. } => {
+                    "--lease-timeout waits longer; a lease ends with its process, however that ends".into()
+                }
+                LeaseError::Reserved { .. } | LeaseError::NotYours { .. } => {
+                    "`k1-hil boards unlock --force` ends it for another user".into()
+                }
+                LeaseError::WrongMac { .. } => {
+                    "`k1-hil boards scan NETWORK` finds where the board is now and corrects the inventory"
+                        .into()
+                }
+                LeaseError::Sick { .. } => {
+                    "`k1-hil boards doctor` says more; the next lease that finds it well clears the mark"
+                        .into()
+                }
+                LeaseError::Lock { .. } => "HIL_LOCKS names another folder, the same for all users".into(),
+                _ => return None,
+            },
             Error::Deploy(DeployError::NoConnection { .. }) => {
                 "the board connects back to this host: let the firewall accept incoming TCP connections"
                     .into()

@@ -9,9 +9,11 @@ use k1_hil::tools::Toolbox;
 
 mod args;
 mod failure;
+mod places;
 mod progress;
 mod shell;
 
+mod boards;
 mod capture;
 mod compile;
 mod demo;
@@ -40,7 +42,8 @@ use shell::Shell;
 #[command(name = "k1-hil", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 pass, 1 a budget was exceeded or the firmware died, 2 usage, input or \
-                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 130 interrupted."
+                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 6 no matching board, 130 \
+                        interrupted."
 )]
 struct Cli {
     /// Print one JSON document to standard output instead of text
@@ -84,6 +87,8 @@ enum Command {
     Report(report::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
+    /// The boards of this machine: find, list, check, lock
+    Boards(boards::Args),
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
     /// List the tools that are needed, and which are there
@@ -140,6 +145,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
         Command::Nodes => nodes::main(&shell),
+        Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,

@@ -58,6 +58,9 @@ fn show_bar(bar: &ProgressBar, event: &Event) {
         Event::RunProgress { pattern, frames, of } => {
             (u64::from(*frames), Some(u64::from(*of)), format!("measuring {pattern}"))
         }
+        Event::Scanned { asked, of } => {
+            (*asked as u64, Some(*of as u64), "asking whether boards are there".to_owned())
+        }
         Event::CompileStep { action, file } => (0, None, format!("{} {file}", action.to_lowercase())),
         other => match line(other) {
             Some(line) => (0, None, line),
@@ -90,6 +93,20 @@ fn line(event: &Event) -> Option<String> {
         Event::ToolReady { name, version } => format!("{name} {version} is ready"),
         Event::Revision { revision, number, of } => format!("{number} of {of}: {revision}"),
         Event::MeasuredBefore { revision } => format!("{revision} was measured before"),
+        Event::LeaseWaits { board, holder } => format!("waiting for {board}: {holder}"),
+        Event::HolderDied { board, holder } => {
+            format!("the last holder of {board} was killed: {holder}")
+        }
+        Event::Recovering { board, rung, limit, reason } => {
+            format!("{board} is not well: {reason}; trying {rung} for at most {} s", limit.as_secs())
+        }
+        Event::Recovered { board, rung, after } => {
+            format!("{board} is well again {:.1} s after {rung}", after.as_secs_f64())
+        }
+        Event::MarkedSick { board, .. } => format!("{board} is marked sick"),
+        Event::NotRemembered { board, reason } => {
+            format!("the reliability of {board} was not written down: {reason}")
+        }
         Event::Generated { patterns, lines } => {
             format!("generated {lines} lines of C++ for {patterns} pattern(s)")
         }

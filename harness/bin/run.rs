@@ -1,5 +1,6 @@
 //! `k1-hil run`: from pattern graphs, or a firmware checkout, to a verdict.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     graphs: Vec<PathBuf>,
     #[command(flatten)]
     board: BoardArgs,
+    /// How many of the boards that --board matches share the patterns; all of one model
+    #[arg(long, value_name = "N", default_value = "1", requires = "board")]
+    boards: NonZeroUsize,
     #[command(flatten)]
     plan: PlanArgs,
     #[command(flatten)]
@@ -72,7 +76,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
             Firmware::Graphs(_) => Selection::All,
         },
     };
-    let (mut findings, started) = measure(shell, &firmware, &args.board, &session).await?;
+    let (mut findings, started) = measure(shell, &firmware, &args.board, args.boards, &session).await?;
     if args.profile {
         let progress = shell.progress();
         let on_event = |event: &k1_hil::Event| progress.event(event);
@@ -133,14 +137,17 @@ fn selection(ids: Vec<String>, graphs: &[Graph]) -> Selection {
     Selection::Named(named)
 }
 
-/// Builds, deploys, measures and judges: on the board that is given, or on as many virtual ones as there are cores.
+/// Builds, deploys, measures and judges: on `boards` of the boards that are asked for, or on as many virtual ones as
+/// there are cores.
 pub(crate) async fn measure(
     shell: &Shell,
     firmware: &Firmware<'_>,
     board: &BoardArgs,
+    boards: NonZeroUsize,
     session: &Session,
 ) -> Result<(Findings, Started), Failure> {
     let started = Started::now();
+    let wanted = board.wanted(boards)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
     let image = match firmware {
@@ -152,14 +159,15 @@ pub(crate) async fn measure(
             session::build_grafted(path, *rev, graphs, &shell.toolbox, &on_event).await?
         }
     };
-    let bench = match (&board.board, firmware, &session.selection) {
-        (Some(address), ..) => Bench::at(address).await,
-        (None, Firmware::Graphs(_), _) => Bench::of_virtual_boards(1, &shell.toolbox).await,
-        (None, _, Selection::Named(ids)) => Bench::of_virtual_boards(ids.len(), &shell.toolbox).await,
-        (None, ..) => Bench::of_virtual_boards(usize::MAX, &shell.toolbox).await,
-    }?;
+    let bench = match (&wanted, firmware, &session.selection) {
+        (Some(wanted), ..) => wanted.lease(shell, "k1-hil run", &on_event).await?,
+        (None, Firmware::Graphs(_), _) => Bench::of_virtual_boards(1, &shell.toolbox).await?,
+        (None, _, Selection::Named(ids)) => Bench::of_virtual_boards(ids.len(), &shell.toolbox).await?,
+        (None, ..) => Bench::of_virtual_boards(usize::MAX, &shell.toolbox).await?,
+    };
     let (run_id, time) = (&started.run_id, &started.time);
     let findings = session.run_on(&image, &bench.boards, run_id, time, &on_event).await?;
+    bench.still_held()?;
     Ok((findings, started))
 }
 

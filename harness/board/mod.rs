@@ -3,18 +3,29 @@
 //! Knows nothing of the virtual board, which is reached through its sockets like a real one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::blame::Blame;
 use crate::digest::Sha;
 
+mod mac;
 mod password;
 pub mod probe;
 mod client;
 mod http;
+pub mod inventory;
+pub mod lease;
+pub mod ledger;
+pub mod recovery;
+pub mod announce;
+pub mod ports;
+pub mod scan;
+pub mod doctor;
 
-pub use client::{PatternSeen, Patterns, RunArmed, RunOrder, Selected};
+pub use client::{Identity, PatternSeen, Patterns, RunArmed, RunOrder, Selected};
+pub use mac::{Mac, NotAMac};
 pub use password::Password;
 
 /// Where a board is reached.
@@ -38,6 +49,28 @@ impl fmt::Display for Address {
     }
 }
 
+/// Reads `host`, `host:http` and `host:http:ota`.
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let host = parts.next().unwrap_or_default();
+        let mut port = |default: u16| match parts.next() {
+            None => Ok(default),
+            Some(port) => match port.parse() {
+                Ok(port) if port != 0 => Ok(port),
+                _ => Err(format!("{port:?} is not a port (1 to 65535)")),
+            },
+        };
+        let (http_port, ota_port) = (port(80)?, port(3232)?);
+        if host.is_empty() || parts.next().is_some() {
+            return Err("expected HOST, HOST:HTTP or HOST:HTTP:OTA".to_owned());
+        }
+        Ok(Self { host: host.to_owned(), http_port, ota_port })
+    }
+}
+
 /// A board that answered: address, client and identity.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -46,6 +79,8 @@ pub struct Board {
     pub mac: String,
     /// Board model as the probe reports it: `k1-virtual`, `k1-s3`.
     pub model: String,
+    /// Password of its over-the-air receiver, where the inventory knows it.
+    pub ota_password: Option<Password>,
     http: reqwest::Client,
 }
 
@@ -60,6 +95,9 @@ pub struct ProbeInfo {
     /// Ticks per second of the frame records.
     pub tick_hz: u32,
     pub led_count: u32,
+    /// The board's identity; without it `/api/device/info` is asked, which answers once a second only.
+    #[serde(default)]
+    pub mac: Option<String>,
     /// SHA-256 of the ELF of the running image, from its application descriptor; `None` if no image runs.
     pub image_sha256: Option<Sha>,
     pub version: Option<String>,

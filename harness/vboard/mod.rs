@@ -52,6 +52,7 @@ use self::machine::Machine;
 use crate::blame::Blame;
 use crate::board::{Address, Password};
 
+pub use probe_routes::MODEL;
 pub use trace::{Block, Instruction, Kind, TraceError, Traced, trace};
 
 /// How a virtual board is set up.

@@ -13,7 +13,7 @@ use super::otadata::{self, State};
 use super::partitions::Slot;
 use super::runs::{self, MOST_WARMUP, RunOrder, RunUnderWay};
 use crate::board::probe::RING_CAPACITY;
-use crate::board::{AudioSource, Cpu, ProbeInfo, RunState, RunStatus};
+use crate::board::{AudioSource, Cpu, Mac, ProbeInfo, RunState, RunStatus};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -35,7 +35,7 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
 ];
 
 /// What the board says of its model.
-const MODEL: &str = "k1-virtual";
+pub const MODEL: &str = "k1-virtual";
 /// Of an emulated CPU that runs nothing: 4 ns per instruction.
 const TICK_HZ: u32 = 250_000_000;
 /// The names of the stimuli; the place is the number in the mailbox.
@@ -70,6 +70,7 @@ fn info(call: &Call) -> Result<Answer, Refusal> {
         cpu: Cpu::Emulated,
         tick_hz: app.map_or(TICK_HZ, |app| app.firmware.tick_hz),
         led_count: app.map_or(K1_LEDS, |app| app.firmware.led_count),
+        mac: Some(Mac::from_bytes(call.machine.mac).to_string()),
         image_sha256: app.map(|app| app.elf_sha256),
         version: app.map(|app| app.version.clone()),
         slot: app.map(|app| app.slot.label().to_owned()),
