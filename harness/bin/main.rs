@@ -12,6 +12,7 @@ mod failure;
 mod progress;
 mod shell;
 
+mod artifacts;
 mod capture;
 mod compile;
 mod demo;
@@ -82,6 +83,8 @@ enum Command {
     Judge(judge::Args),
     /// Write the report of captures again
     Report(report::Args),
+    /// Keep built firmware and other files under names, versions and labels
+    Artifacts(artifacts::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
     /// Run a virtual board until interrupted
@@ -139,6 +142,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Capture(args) => capture::main(&shell, &args).await,
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
+        Command::Artifacts(args) => artifacts::main(&shell, &args).await,
         Command::Nodes => nodes::main(&shell),
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
