@@ -40,6 +40,8 @@ pub enum Error {
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
+    #[error(transparent)]
+    Artifact(#[from] crate::artifacts::ArtifactError),
 }
 
 impl Error {
@@ -62,6 +64,7 @@ impl Error {
             Self::Profile(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
+            Self::Artifact(e) => e.blame(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod report;
 pub mod bench;
 pub mod session;
 pub mod compare;
+pub mod artifacts;
 
 pub mod tools;
 pub mod digest;

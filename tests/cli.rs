@@ -75,6 +75,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("capture")]
 #[case("judge")]
 #[case("report")]
+#[case("artifacts")]
 #[case("vboard")]
 #[case("doctor")]
 #[case("setup")]
@@ -135,6 +136,40 @@ fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
     let codes: Vec<_> =
         json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
     assert!(codes.contains(&"E1001".into()) && codes.contains(&"E1010".into()), "{codes:?}");
+}
+
+#[test]
+fn artifacts_are_put_labelled_and_got_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let artifacts = |arguments: &[&str]| {
+        let mut command = k1_hil(folder.path());
+        command.arg("artifacts").args(arguments).env("K1_HIL_STORE", "store");
+        command.output().unwrap()
+    };
+    std::fs::write(folder.path().join("firmware.bin"), "one").unwrap();
+    let put = artifacts(&["put", "firmware/k1@1", "firmware.bin", "--meta", "commit=6c241c7"]);
+    assert_eq!(text(&put.stdout), "firmware/k1@1 put: 3 B in 1 files\n", "{}", all_of(&put));
+    let again = artifacts(&["put", "firmware/k1@1", "firmware.bin"]);
+    assert_eq!(text(&again.stdout), "firmware/k1@1 was there already: 3 B in 1 files\n");
+    std::fs::write(folder.path().join("firmware.bin"), "two").unwrap();
+    let refused = artifacts(&["put", "firmware/k1@1", "firmware.bin"]);
+    assert_eq!(code(&refused), 2);
+    assert!(text(&refused.stderr).contains("replace it with --replace"), "{}", all_of(&refused));
+
+    let unverified = artifacts(&["label", "firmware/k1@1", "last-good:bench-3"]);
+    assert_eq!(code(&unverified), 2);
+    assert!(text(&unverified.stderr).contains("--verified"), "{}", all_of(&unverified));
+    let good = artifacts(&["label", "firmware/k1@1", "last-good:bench-3", "--verified", "run 7"]);
+    assert_eq!(code(&good), 0, "{}", all_of(&good));
+    let got = artifacts(&["get", "firmware/k1@last-good:bench-3", "--into", "out"]);
+    assert_eq!(text(&got.stdout), "out/firmware.bin\n", "{}", all_of(&got));
+    assert_eq!(std::fs::read(folder.path().join("out/firmware.bin")).unwrap(), b"one");
+
+    let listed = json(&artifacts(&["list", "--json"]));
+    assert_eq!(listed[0]["labels"], serde_json::json!(["last-good:bench-3"]));
+    assert_eq!(listed[0]["metadata"]["commit"], "6c241c7");
+    let would = artifacts(&["gc"]);
+    assert!(text(&would.stdout).ends_with("do it with --apply\n"), "{}", all_of(&would));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k1_hil::artifacts::ArtifactError;
 use k1_hil::board::inventory::InventoryError;
 use k1_hil::board::lease::LeaseError;
 use k1_hil::deploy::DeployError;
@@ -184,6 +185,18 @@ impl Failure {
                 "set HIL_OTA_PASSWORD to the board's password".into()
             }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
+            Error::Artifact(error) => match error {
+                ArtifactError::Exists { .. } => "choose another version, or replace it with --replace".into(),
+                ArtifactError::Unverified { .. } => "say by which check with --verified TEXT".into(),
+                ArtifactError::Checksum { .. } | ArtifactError::Gone { .. } => {
+                    "put the same files once more with --replace".into()
+                }
+                ArtifactError::Unknown { .. } => "`k1-hil artifacts list` shows what is there".into(),
+                ArtifactError::Store { blame: Blame::Configuration, .. } => {
+                    "check the credentials in the environment: AWS_…, GOOGLE_…, AZURE_…".into()
+                }
+                _ => return None,
+            },
             Error::Board(_) => {
                 "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into()
             }

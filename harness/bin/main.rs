@@ -13,6 +13,7 @@ mod places;
 mod progress;
 mod shell;
 
+mod artifacts;
 mod boards;
 mod capture;
 mod compile;
@@ -85,6 +86,8 @@ enum Command {
     Judge(judge::Args),
     /// Write the report of captures again
     Report(report::Args),
+    /// Keep built firmware and other files under names, versions and labels
+    Artifacts(artifacts::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
     /// The boards of this machine: find, list, check, lock
@@ -144,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Capture(args) => capture::main(&shell, &args).await,
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
+        Command::Artifacts(args) => artifacts::main(&shell, &args).await,
         Command::Nodes => nodes::main(&shell),
         Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,

@@ -8,12 +8,14 @@ use crate::blame::Blame;
 mod doctor;
 mod environment;
 pub(crate) mod lock;
+mod object_server;
 pub mod pins;
 pub mod process;
 mod setup;
 mod system;
 
 pub use doctor::{ToolStatus, doctor};
+pub use object_server::setup_object_server;
 pub use setup::setup;
 
 use environment::Environment;

