@@ -19,6 +19,8 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
     #[error(transparent)]
+    Audio(#[from] crate::audio::AudioError),
+    #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),
@@ -45,6 +47,7 @@ impl Error {
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
             Self::Checkout(e) => e.blame(),
             Self::Compile(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),
             Self::Deploy(e) => e.blame(),

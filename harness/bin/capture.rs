@@ -30,11 +30,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let image = Image::load(&args.image)?;
+    let plan = args.plan.plan(shell, &args.pattern)?;
     let board = Board::connect(args.board.required()?).await?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
     let deployment = deploy::deploy(&image, &board, &args.board.deploy_options(), &on_event).await?;
-    let plan = args.plan.plan(&args.pattern);
     let capture = capture::capture(&deployment, &board, &plan, &on_event).await?;
     drop(progress);
     match &args.output {

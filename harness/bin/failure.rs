@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k1_hil::audio::AudioError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
@@ -140,6 +141,10 @@ impl Failure {
                 }
                 _ => return None,
             },
+            Error::Audio(AudioError::TooLong { .. }) => {
+                "`k1-hil audio FILE --from SECONDS --seconds SECONDS --output PART.k1s` cuts a part out"
+                    .into()
+            }
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()
             }

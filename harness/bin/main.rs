@@ -12,6 +12,7 @@ mod failure;
 mod progress;
 mod shell;
 
+mod audio;
 mod capture;
 mod compile;
 mod demo;
@@ -86,6 +87,8 @@ enum Command {
     Nodes,
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
+    /// What is in a sound file, and the stimulus that boards make of it
+    Audio(audio::Args),
     /// List the tools that are needed, and which are there
     Doctor,
     /// Install the tools that are missing
@@ -141,6 +144,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Report(args) => report::main(&shell, &args),
         Command::Nodes => nodes::main(&shell),
         Command::Vboard(args) => vboard::main(&shell, args).await,
+        Command::Audio(args) => audio::main(&shell, &args),
         Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

@@ -34,9 +34,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let mut plan = args.run.plan(shell, "", args.frames)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let (image, pattern) = match &args.checkout {
+    let image;
+    (image, plan.pattern) = match &args.checkout {
         Some(path) => {
             let rev = args.commit.as_deref();
             let image = session::build_checkout(path, rev, &shell.toolbox, &on_event).await?;
@@ -49,8 +51,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
         }
     };
     drop(progress);
-    let found: Profile =
-        profile::profile(&image, &args.run.plan(&pattern, args.frames), &shell.toolbox).await?;
+    let found: Profile = profile::profile(&image, &plan, &shell.toolbox).await?;
     if let Some(path) = &args.folded {
         found.write_folded(path)?;
         shell.note(&format!("wrote {}", path.display()));

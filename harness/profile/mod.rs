@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::{AudioError, RecordingName};
 use crate::blame::Blame;
 use crate::board::RunOrder;
 use crate::capture::Plan;
@@ -108,6 +109,9 @@ impl Profile {
 pub enum ProfileError {
     #[error(transparent)]
     Tools(#[from] crate::tools::ToolsError),
+    /// The recording of the plan.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     #[error(transparent)]
     Trace(#[from] TraceError),
     #[error("cannot read {path}")]
@@ -126,6 +130,7 @@ impl ProfileError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Tools(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::Trace(e) => e.blame(),
             Self::Unreadable { .. } => Blame::Configuration,
             Self::Unfit { .. } => Blame::Input,
@@ -146,11 +151,13 @@ pub async fn profile(image: &Image, plan: &Plan, toolbox: &Toolbox) -> Result<Pr
         seed: plan.seed,
         warmup: plan.warmup,
         frames: plan.frames,
-        stimulus: plan.stimulus,
+        stimulus: &plan.stimulus,
         audio: plan.audio,
     };
+    let recording = plan.stimulus.recording().map(RecordingName::load).transpose()?;
     let Traced { state, render_ticks, elf_sha256 } =
-        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recorder, Recorder::executed).await?;
+        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recording.as_ref(), recorder, Recorder::executed)
+            .await?;
     let (frames, samples) = state.finish();
     let measured: Vec<u64> = render_ticks.into_iter().map(u64::from).collect();
     if frames != measured {

@@ -25,6 +25,7 @@ mod boot;
 mod clock;
 mod machine;
 mod run_records;
+mod recordings;
 mod runs;
 mod params;
 mod json;

@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 use super::cpu::{Cpu, End};
 use super::image_format::EspImage;
 use super::log::Log;
-use super::mailbox::Command;
+use super::mailbox::{Command, STIMULUS_RECORDING};
+use crate::audio::Recording;
 use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
@@ -100,8 +101,8 @@ impl TraceError {
     }
 }
 
-/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there, and calls `on_block`
-/// with `state` and each block that is executed, from the boot on, in order.
+/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there (`recording` is its
+/// stimulus, if that is one), and calls `on_block` with `state` and each block that is executed, from the boot on, in order.
 ///
 /// # Errors
 ///
@@ -110,6 +111,7 @@ pub async fn trace<S: Send + 'static>(
     qemu: &Path,
     bin: &Path,
     order: &RunOrder<'_>,
+    recording: Option<&Recording>,
     state: S,
     on_block: fn(&mut S, &Arc<Block>),
 ) -> Result<Traced<S>, TraceError> {
@@ -126,7 +128,7 @@ pub async fn trace<S: Send + 'static>(
     };
     let cpu = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
         .map_err(|e| TraceError::Start { reason: story::one_line(&e) })?;
-    let render_ticks = run(&cpu, order).await.map_err(|failed| failed.explained(&log))?;
+    let render_ticks = run(&cpu, order, recording).await.map_err(|failed| failed.explained(&log))?;
     tokio::task::spawn_blocking(move || cpu.stop())
         .await
         .map_err(|e| TraceError::Start { reason: e.to_string() })?;
@@ -155,7 +157,7 @@ impl Failed {
     }
 }
 
-async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
+async fn run(cpu: &Cpu, order: &RunOrder<'_>, recording: Option<&Recording>) -> Result<Vec<u32>, Failed> {
     let RunOrder { pattern, seed, warmup, frames, stimulus, audio } = *order;
     let firmware = cpu.booted().await.map_err(Failed::Ended)?;
     let ids = || firmware.patterns.iter().map(|pattern| pattern.id.as_str());
@@ -165,6 +167,10 @@ async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
     };
     if audio == AudioSource::Samples && !firmware.can_listen {
         return Err(Failed::Other(TraceError::Refused));
+    }
+    if let Some(recording) = recording {
+        let bytes = recording.bytes().into();
+        cpu.command(Command::Recording { bytes }).await.map_err(Failed::Ended)?;
     }
     let (pattern, stimulus) = (place as u32, stimulus_word(stimulus));
     let command = Command::Run { pattern, seed, warmup, frames, stimulus, run_id: 1, audio };
@@ -177,13 +183,14 @@ async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
     }
 }
 
-const fn stimulus_word(stimulus: Stimulus) -> u32 {
+const fn stimulus_word(stimulus: &Stimulus) -> u32 {
     match stimulus {
         Stimulus::Silence => 0,
         Stimulus::Tone => 1,
         Stimulus::Beat => 2,
         Stimulus::Noise => 3,
         Stimulus::Music => 4,
+        Stimulus::Recording(_) => STIMULUS_RECORDING,
     }
 }
 
