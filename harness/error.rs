@@ -21,6 +21,8 @@ pub enum Error {
     #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
     #[error(transparent)]
+    Audio(#[from] crate::audio::AudioError),
+    #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),
@@ -54,6 +56,7 @@ impl Error {
             Self::Checkout(e) => e.blame(),
             Self::Graft(e) => e.blame(),
             Self::Compile(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),
             Self::Inventory(e) => e.blame(),

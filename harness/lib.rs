@@ -15,6 +15,7 @@
 pub mod graph;
 pub mod source;
 pub mod image;
+pub mod audio;
 pub mod board;
 pub mod vboard;
 pub mod deploy;

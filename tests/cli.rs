@@ -1,5 +1,7 @@
 //! The command line, as a person or a CI script meets it.
 
+mod sounds;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -77,6 +79,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("report")]
 #[case("artifacts")]
 #[case("vboard")]
+#[case("audio")]
 #[case("doctor")]
 #[case("setup")]
 fn help_is_what_people_read(#[case] command: &str) {
@@ -110,6 +113,71 @@ fn a_slower_pattern_is_regressed_and_a_faster_one_improved() {
     let faster = run(folder.path(), &["run", light]);
     assert_eq!(code(&faster), 0, "{}", all_of(&faster));
     assert!(text(&faster.stdout).contains("IMPROVED"), "{}", all_of(&faster));
+}
+
+#[test]
+fn a_sound_file_is_a_stimulus_and_another_one_does_not_fit_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = chain(folder.path(), 1);
+    let graph = graph.to_str().unwrap();
+    sounds::wav(folder.path(), "drums.wav", &[&sounds::drums(110.0, 2.0, 16_000)], 16_000);
+    sounds::wav(folder.path(), "tone.wav", &[&sounds::tone(330.0, 0.4, 1.0, 16_000)], 16_000);
+
+    let first = run(folder.path(), &["run", graph, "--stimulus", "drums.wav", "--save-baseline"]);
+    assert_eq!(code(&first), 0, "{}", all_of(&first));
+    assert!(text(&first.stderr).contains("stimulus drums.wav ("), "{}", all_of(&first));
+    std::fs::rename(folder.path().join("drums.wav"), folder.path().join("moved.wav")).unwrap();
+    let moved = run(folder.path(), &["run", graph, "--stimulus", "moved.wav", "--json"]);
+    assert_eq!(code(&moved), 0, "{}", all_of(&moved));
+    assert_eq!(json(&moved)["results"][0]["verdict"]["picture"], "same", "{}", all_of(&moved));
+
+    let other = run(folder.path(), &["run", graph, "--stimulus", "tone.wav"]);
+    assert_eq!(code(&other), 5, "{}", all_of(&other));
+    assert!(text(&other.stdout).contains("stimulus tone.wav ("), "{}", all_of(&other));
+    assert!(text(&other.stdout).contains("instead of drums.wav ("), "{}", all_of(&other));
+}
+
+#[test]
+fn what_is_no_stimulus_is_told_before_anything_is_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = chain(folder.path(), 1);
+    std::fs::write(folder.path().join("text.wav"), "no sound").unwrap();
+    sounds::wav(folder.path(), "silent.wav", &[&[0.0; 1600]], 16_000);
+    sounds::write(folder.path(), "long.wav", &sounds::riff(1, 8, 1, 1000, &vec![100; 121 * 1000]));
+    for (stimulus, said) in [
+        ("opera", "opera is no stimulus (silence, tone, beat, noise, music), and there is no such file"),
+        ("text.wav", "text.wav is no sound that can be read (WAV, FLAC, MP3, Ogg Vorbis)"),
+        ("silent.wav", "silent.wav is silent"),
+        ("long.wav", "long.wav lasts 121.0 s; a stimulus may last 120 s"),
+    ] {
+        let output = run(folder.path(), &["run", graph.to_str().unwrap(), "--stimulus", stimulus]);
+        assert_eq!(code(&output), 2, "{}", all_of(&output));
+        assert!(text(&output.stderr).starts_with(&format!("error: {said}")), "{}", all_of(&output));
+        assert!(!text(&output.stderr).contains("generated"), "{}", all_of(&output));
+    }
+    let advice = run(folder.path(), &["run", graph.to_str().unwrap(), "--stimulus", "long.wav"]);
+    assert!(text(&advice.stderr).contains("`k1-hil audio FILE --from SECONDS"), "{}", all_of(&advice));
+}
+
+#[test]
+fn a_part_of_a_sound_becomes_a_stimulus_and_its_features_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    sounds::wav(folder.path(), "drums.wav", &[&sounds::drums(120.0, 6.0, 16_000)], 16_000);
+    let arguments =
+        ["audio", "drums.wav", "--from", "1", "--seconds", "4", "--output", "part.k1s", "--csv", "part.csv"];
+    let output = run(folder.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", all_of(&output));
+    insta::assert_snapshot!("audio", text(&output.stdout));
+    let recording = k1_hil::audio::Recording::load(&folder.path().join("part.k1s")).unwrap();
+    assert_eq!(recording.seconds(), 4.0);
+    assert!(
+        std::fs::read_to_string(folder.path().join("part.csv")).unwrap().starts_with("feature,at,value\n")
+    );
+
+    let output = run(folder.path(), &["audio", "drums.wav", "--seconds", "4", "--json"]);
+    assert_eq!(json(&output)["tempo"]["bpm"].as_f64().map(f64::round), Some(120.0));
+    let output = run(folder.path(), &["audio", "drums.wav", "--fft-size", "1000"]);
+    assert_eq!(code(&output), 2);
 }
 
 #[test]

@@ -40,6 +40,9 @@ public:
     const Settings& settings() const { return settings_; }
     // The audio between the runs, from its beginning.
     void set_audio(const Audio& audio);
+    // What the stimulus STIMULUS_RECORDING is from now on; no run or audio may have that stimulus without one.
+    void set_recording(const Recording& recording);
+    const Recording& recording() const { return recording_; }
 
     // Draws frames until board time reaches `until_ns`, at most `most` of them.
     void advance(uint64_t until_ns, uint32_t most);
@@ -66,6 +69,7 @@ private:
     Audio idle_;
     Audio audio_;
     uint32_t heard_until_us_;
+    Recording recording_;
     Stimulus stimulus_;
     Sound sound_;
 };

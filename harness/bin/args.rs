@@ -1,10 +1,13 @@
 //! Arguments that several commands share.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use k1_hil::OnEvent;
+use k1_hil::audio::Recording;
 use k1_hil::bench::{Bench, Stock};
 use k1_hil::board::Password;
 use k1_hil::board::inventory::{self, Inventory, Looked, Selected};
@@ -14,7 +17,6 @@ use k1_hil::capture::{AudioSource, Plan, Stimulus};
 use k1_hil::compare::Lab;
 use k1_hil::deploy::DeployOptions;
 use k1_hil::session::Session;
-use k1_hil::tools::Toolbox;
 use k1_hil::verdict::{Budgets, Comparison};
 
 use crate::failure::Failure;
@@ -164,31 +166,66 @@ pub(crate) struct RunArgs {
     /// Seed of the stimulus
     #[arg(long, default_value_t = 1, env = "HIL_SEED", hide_env_values = true)]
     seed: u32,
-    /// What the pattern hears
-    #[arg(long, value_enum, default_value_t)]
-    stimulus: Stimulus,
+    /// What the pattern hears: silence, tone, beat, noise, music, or a sound file (WAV, FLAC, MP3, Ogg Vorbis, or what
+    /// `k1-hil audio --output` wrote), which begins again when it is over
+    #[arg(long, value_name = "NAME|FILE", default_value = "music", value_parser = stimulus)]
+    stimulus: StimulusArg,
     /// Whether the firmware is told what there is to hear, or hears it with its own audio analysis
     #[arg(long, value_enum, default_value_t)]
     audio: AudioSource,
 }
 
+/// A stimulus as it was typed.
+#[derive(Debug, Clone)]
+enum StimulusArg {
+    Named(Stimulus),
+    File(PathBuf),
+}
+
+fn stimulus(text: &str) -> Result<StimulusArg, Infallible> {
+    Ok(match Stimulus::from_str(text, false) {
+        Ok(named) => StimulusArg::Named(named),
+        Err(_) => StimulusArg::File(text.into()),
+    })
+}
+
 impl PlanArgs {
-    pub(crate) fn plan(&self, pattern: &str) -> Plan {
-        self.run.plan(pattern, self.frames)
+    pub(crate) fn plan(&self, shell: &Shell, pattern: &str) -> Result<Plan, Failure> {
+        self.run.plan(shell, pattern, self.frames)
     }
 }
 
 impl RunArgs {
-    pub(crate) fn plan(&self, pattern: &str, frames: u32) -> Plan {
-        Plan {
-            pattern: pattern.to_owned(),
-            seed: self.seed,
-            warmup: self.warmup,
-            frames,
-            stimulus: self.stimulus,
-            audio: self.audio,
-        }
+    pub(crate) fn plan(&self, shell: &Shell, pattern: &str, frames: u32) -> Result<Plan, Failure> {
+        let stimulus = match &self.stimulus {
+            StimulusArg::Named(named) => named.clone(),
+            StimulusArg::File(path) => recording(shell, path)?,
+        };
+        let (seed, warmup, audio) = (self.seed, self.warmup, self.audio);
+        Ok(Plan { pattern: pattern.to_owned(), seed, warmup, frames, stimulus, audio })
     }
+}
+
+/// The recording of the file at `path`, and a word about it.
+fn recording(shell: &Shell, path: &Path) -> Result<Stimulus, Failure> {
+    if !path.exists() {
+        let names: Vec<_> = Stimulus::value_variants().iter().map(ToString::to_string).collect();
+        let (names, path) = (names.join(", "), path.display());
+        return Err(Failure::Usage(format!("{path} is no stimulus ({names}), and there is no such file")));
+    }
+    let recording = Recording::load(path)?;
+    let name = recording.name(path);
+    let beat = recording
+        .bpm()
+        .map_or_else(|| "no clear beat".to_owned(), |bpm| format!("{bpm:.1} beats per minute"));
+    shell.note(&format!("stimulus {name}: {:.1} s, {beat}", name.seconds));
+    if recording.gain() < 1.0 {
+        shell.note(&format!(
+            "it is louder than a microphone can hear; played at {:.2} of its loudness",
+            recording.gain()
+        ));
+    }
+    Ok(Stimulus::Recording(name))
 }
 
 /// How to judge.
@@ -232,17 +269,17 @@ pub(crate) struct CheckoutArgs {
 }
 
 impl CheckoutArgs {
-    pub(crate) fn lab<'a>(&self, toolbox: &'a Toolbox, patterns: &[String]) -> Lab<'a> {
+    pub(crate) fn lab<'a>(&self, shell: &'a Shell, patterns: &[String]) -> Result<Lab<'a>, Failure> {
         let session = Session {
-            plan: self.plan.plan(""),
+            plan: self.plan.plan(shell, "")?,
             comparison: Comparison { min_effect_percent: self.min_effect },
             ..Session::default()
         };
-        Lab::new(&self.checkout, toolbox, session, patterns.to_vec())
+        Ok(Lab::new(&self.checkout, &shell.toolbox, session, patterns.to_vec()))
     }
 }
 
-fn amount(text: &str) -> Result<f64, String> {
+pub(crate) fn amount(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
         _ => Err("expected a number of 0 or more".to_owned()),

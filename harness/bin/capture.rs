@@ -29,12 +29,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let image = Image::load(&args.image)?;
+    let plan = args.plan.plan(shell, &args.pattern)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
     let bench = args.board.required()?.lease(shell, "k1-hil capture", &on_event).await?;
     let board = bench.board();
     let deployment = deploy::deploy(&image, board, &args.board.deploy_options(), &on_event).await?;
-    let plan = args.plan.plan(&args.pattern);
     let capture = capture::capture(&deployment, board, &plan, &on_event).await?;
     bench.still_held()?;
     drop(progress);

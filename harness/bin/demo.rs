@@ -50,8 +50,11 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
         }
     }
     graphs.sort_by(|a, b| a.name.cmp(&b.name));
-    let session =
-        Session { plan: args.plan.plan(""), baselines: Baselines::Given(baselines), ..Session::default() };
+    let session = Session {
+        plan: args.plan.plan(shell, "")?,
+        baselines: Baselines::Given(baselines),
+        ..Session::default()
+    };
     let (findings, started) = run::measure(
         shell,
         &Firmware::Graphs(graphs),

@@ -30,8 +30,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let mut lab = args.checkout.lab(shell, &args.patterns)?;
     let progress = shell.progress();
-    let mut lab = args.checkout.lab(&shell.toolbox, &args.patterns);
     let on_event = |event: &k1_hil::Event| progress.event(event);
     let diff = lab.diff(&args.base, args.head.as_deref(), args.functions, &on_event).await?;
     drop(progress);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use k1_hil::artifacts::ArtifactError;
 use k1_hil::board::inventory::InventoryError;
 use k1_hil::board::lease::LeaseError;
+use k1_hil::audio::AudioError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
@@ -146,6 +147,10 @@ impl Failure {
             },
             Error::Graft(GraftError::NoPlaces { .. } | GraftError::Unfit { .. }) => {
                 "docs/manifest.md says how a hil.toml tells where patterns are added".into()
+            }
+            Error::Audio(AudioError::TooLong { .. }) => {
+                "`k1-hil audio FILE --from SECONDS --seconds SECONDS --output PART.k1s` cuts a part out"
+                    .into()
             }
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()

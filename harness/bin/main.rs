@@ -13,6 +13,7 @@ mod places;
 mod progress;
 mod shell;
 
+mod audio;
 mod artifacts;
 mod boards;
 mod capture;
@@ -94,6 +95,8 @@ enum Command {
     Boards(boards::Args),
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
+    /// What is in a sound file, and the stimulus that boards make of it
+    Audio(audio::Args),
     /// List the tools that are needed, and which are there
     Doctor,
     /// Install the tools that are missing
@@ -151,6 +154,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Nodes => nodes::main(&shell),
         Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
+        Command::Audio(args) => audio::main(&shell, &args),
         Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

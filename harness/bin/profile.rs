@@ -41,9 +41,11 @@ struct Printed<'a> {
 }
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let mut plan = args.run.plan(shell, "", args.frames)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let (image, pattern, source) = match &args.checkout {
+    let (image, source);
+    (image, plan.pattern, source) = match &args.checkout {
         Some(path) => {
             let rev = args.commit.as_deref();
             let image = session::build_checkout(path, rev, &shell.toolbox, &on_event).await?;
@@ -56,7 +58,6 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
             (image, graphs.into_iter().map(|graph| graph.name).collect(), Some(source))
         }
     };
-    let plan = args.run.plan(&pattern, args.frames);
     let found = profile::known_or_profile(&image, &plan, &shell.toolbox, &on_event).await?;
     drop(progress);
     let nodes = source.and_then(|source| profile::nodes(&found, &source));

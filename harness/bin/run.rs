@@ -66,7 +66,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
     };
     let folder = &args.judge.baselines;
     let session = Session {
-        plan: args.plan.plan(""),
+        plan: args.plan.plan(shell, "")?,
         deploy: args.board.deploy_options(),
         budgets: args.judge.budgets(),
         comparison: args.judge.comparison(),

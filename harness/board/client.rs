@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::http::{self, Patience, Request};
 use super::probe::{Frames, Pictures};
 use super::{Address, AudioSource, Board, BoardError, Mac, ProbeInfo, Stimulus};
+use crate::audio::Recording;
 
 /// Version of the probe's protocol that this client speaks.
 const PROBE: u32 = 1;
@@ -59,7 +60,8 @@ pub struct RunOrder<'a> {
     pub warmup: u32,
     /// Frames recorded.
     pub frames: u32,
-    pub stimulus: Stimulus,
+    #[serde(serialize_with = "by_id")]
+    pub stimulus: &'a Stimulus,
     pub audio: AudioSource,
 }
 
@@ -68,6 +70,10 @@ pub struct RunOrder<'a> {
 pub struct RunArmed {
     pub run_id: u32,
     pub boot_id: u32,
+}
+
+fn by_id<S: serde::Serializer>(stimulus: &Stimulus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&stimulus.id())
 }
 
 #[derive(Deserialize)]
@@ -203,11 +209,22 @@ impl Board {
         self.json(&Request::set("/api/params", changes)).await
     }
 
+    /// Gives the board a recording, which replaces the one that it keeps and is gone with a restart.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; a recording longer than the board's memory for it is refused with status 413.
+    pub async fn keep_recording(&self, recording: &Recording) -> Result<(), BoardError> {
+        let request = Request::put_bytes("/api/hil/recording", recording.bytes());
+        http::ask(&self.http, &self.address, &request, Patience::LONG).await.map(drop)
+    }
+
     /// Arms a measured run, which replaces the one before.
     ///
     /// # Errors
     ///
-    /// See [`BoardError`]; an unknown pattern is refused with status 404. If the link broke after the order was
+    /// See [`BoardError`]; an unknown pattern is refused with status 404, a recording that the board does not keep with
+    /// status 412. If the link broke after the order was
     /// sent, the run may have begun all the same.
     pub async fn run(&self, order: &RunOrder<'_>) -> Result<RunArmed, BoardError> {
         self.json(&Request::begin("/api/hil/run", order)).await

@@ -18,6 +18,9 @@ const BODY_KEPT: usize = 1000;
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(6);
 /// Waits for the rate limit, which all clients of a board share, before it counts as an error.
 const RATE_LIMIT_WAITS: u32 = 10;
+/// Kinds of bodies.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 
 /// How long a request may take and how often it is tried.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Patience {
 impl Patience {
     /// For a board that should be there.
     pub const USUAL: Self = Self { deadline: Duration::from_secs(5), attempts: 4 };
+    /// For megabytes.
+    pub const LONG: Self = Self { deadline: Duration::from_secs(60), attempts: 4 };
     /// For a board that may be restarting: asked again by a caller with a deadline of its own.
     pub const ONE_LOOK: Self = Self { deadline: Duration::from_secs(2), attempts: 1 };
 }
@@ -41,7 +46,7 @@ pub(super) struct Request {
     method: Method,
     /// From the first slash on, with the query.
     path: String,
-    body: Option<String>,
+    body: Option<(&'static str, Vec<u8>)>,
     /// Whether the board may see the request twice without harm.
     repeatable: bool,
 }
@@ -53,7 +58,13 @@ impl Request {
 
     /// A request that sets something: twice is as good as once.
     pub fn set(path: impl Into<String>, body: &impl serde::Serialize) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(json(body)), repeatable: true }
+        Self { method: Method::POST, path: path.into(), body: Some((JSON, json(body))), repeatable: true }
+    }
+
+    /// As [`Request::set`], with bytes that are no JSON.
+    pub fn put_bytes(path: impl Into<String>, bytes: &[u8]) -> Self {
+        let body = Some((BYTES, bytes.to_vec()));
+        Self { method: Method::POST, path: path.into(), body, repeatable: true }
     }
 
     /// A request that begins something: tried again only while it cannot have arrived.
@@ -175,8 +186,8 @@ async fn attempt(
 
 async fn exchange(client: &Client, address: &Address, request: &Request) -> Result<Answer, Fault> {
     let mut builder = client.request(request.method.clone(), format!("http://{address}{}", request.path));
-    if let Some(body) = &request.body {
-        builder = builder.header("content-type", "application/json").body(body.clone());
+    if let Some((kind, body)) = &request.body {
+        builder = builder.header("content-type", *kind).body(body.clone());
     }
     let mut response = builder.send().await.map_err(fault)?;
     let mut body = Vec::new();
@@ -214,8 +225,8 @@ fn end_of(body: &[u8]) -> String {
     text[start..].to_owned()
 }
 
-fn json(body: &impl serde::Serialize) -> String {
-    serde_json::to_string(body).expect("structures of strings and numbers are always JSON")
+fn json(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("structures of strings and numbers are always JSON")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::RecordingName;
 use crate::blame::Blame;
 use crate::digest::Sha;
 
@@ -109,13 +110,19 @@ pub struct ProbeInfo {
     pub boot_id: u32,
     pub uptime_us: u64,
     pub run: RunStatus,
+    /// Bytes of the longest recording that the board can keep; 0: it plays none.
+    #[serde(default)]
+    pub recording_limit: u32,
+    /// The recording that it keeps.
+    #[serde(default)]
+    pub recording: Option<Sha>,
     /// Why the boot before this one ended, if it ended in a panic.
     pub panic: Option<Panic>,
 }
 
 /// The audio that the pattern hears.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Stimulus {
@@ -126,6 +133,43 @@ pub enum Stimulus {
     /// Bass on the beat, a moving melody and some noise.
     #[default]
     Music,
+    /// A recording, from its beginning, and again when it is over; the seed has no part in it.
+    #[serde(untagged)]
+    #[value(skip)]
+    Recording(RecordingName),
+}
+
+impl Stimulus {
+    /// The recording, if it is one.
+    pub const fn recording(&self) -> Option<&RecordingName> {
+        match self {
+            Self::Recording(name) => Some(name),
+            Self::Silence | Self::Tone | Self::Beat | Self::Noise | Self::Music => None,
+        }
+    }
+
+    /// What the board calls it: `music`, or `recording:` and the hash of its contents. Equal stimuli have equal names,
+    /// wherever a recording lies.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Recording(name) => format!("recording:{}", name.sha256),
+            named => named.to_string(),
+        }
+    }
+}
+
+/// For people: `music`, or a recording's file name and the beginning of its hash.
+impl fmt::Display for Stimulus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silence => "silence",
+            Self::Tone => "tone",
+            Self::Beat => "beat",
+            Self::Noise => "noise",
+            Self::Music => "music",
+            Self::Recording(name) => return name.fmt(f),
+        })
+    }
 }
 
 /// Where what the patterns hear comes from.

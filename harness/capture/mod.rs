@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::AudioError;
 use crate::blame::Blame;
 use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
@@ -20,7 +21,7 @@ pub use run::{SILENCE, capture, capture_within};
 pub struct Plan {
     /// Pattern id.
     pub pattern: String,
-    /// Of the stimulus.
+    /// Of the stimulus; a recording is the same for every seed.
     pub seed: u32,
     /// Frames drawn and thrown away first.
     pub warmup: u32,
@@ -168,6 +169,11 @@ pub struct Picture {
 pub enum CaptureError {
     #[error(transparent)]
     Board(#[from] BoardError),
+    /// The recording of the plan.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    #[error("{board} cannot play the recording {recording}: {reason}")]
+    NoRecordings { board: String, recording: String, reason: String },
     #[error("a run records 1 to {limit} frames, not {frames}")]
     Frames { frames: u32, limit: u32 },
     #[error("{board} has no pattern {pattern}; it has {known}")]
@@ -188,6 +194,8 @@ impl CaptureError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Board(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
+            Self::NoRecordings { .. } => Blame::Configuration,
             Self::Frames { .. } | Self::NoPattern { .. } => Blame::Input,
             Self::Changed { .. } | Self::Stuck { .. } => Blame::Infrastructure,
             Self::Died { .. } => Blame::Firmware,

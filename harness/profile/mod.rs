@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::{AudioError, RecordingName};
 use crate::blame::Blame;
 use crate::board::RunOrder;
 use crate::capture::Plan;
@@ -125,6 +126,9 @@ impl Profile {
 pub enum ProfileError {
     #[error(transparent)]
     Tools(#[from] crate::tools::ToolsError),
+    /// The recording of the plan.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     #[error(transparent)]
     Trace(#[from] TraceError),
     #[error(transparent)]
@@ -145,6 +149,7 @@ impl ProfileError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Tools(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::Trace(e) => e.blame(),
             Self::Stored(e) => e.blame(),
             Self::Unreadable { .. } => Blame::Configuration,
@@ -166,11 +171,13 @@ pub async fn profile(image: &Image, plan: &Plan, toolbox: &Toolbox) -> Result<Pr
         seed: plan.seed,
         warmup: plan.warmup,
         frames: plan.frames,
-        stimulus: plan.stimulus,
+        stimulus: &plan.stimulus,
         audio: plan.audio,
     };
+    let recording = plan.stimulus.recording().map(RecordingName::load).transpose()?;
     let Traced { state, render_ticks, elf_sha256 } =
-        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recorder, Recorder::executed).await?;
+        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recording.as_ref(), recorder, Recorder::executed)
+            .await?;
     let (frames, samples) = state.finish();
     let measured: Vec<u64> = render_ticks.into_iter().map(u64::from).collect();
     if frames != measured {

@@ -243,7 +243,7 @@ fn plan(result: &PatternResult) -> String {
         counted(u64::from(plan.frames), "frame"),
         thousands(u64::from(plan.warmup)),
         result.rejected,
-        format!("{:?}", plan.stimulus).to_lowercase(),
+        plan.stimulus,
         plan.seed,
         result.elf_sha256.short(),
         result.boot_id,

@@ -14,6 +14,7 @@ use super::mailbox::{Firmware, Status};
 use super::otadata::{self, State};
 use super::params::Params;
 use super::partitions::Slot;
+use super::recordings::Kept;
 use super::runs::Runs;
 use crate::board::Panic;
 use crate::digest::Sha;
@@ -31,6 +32,7 @@ pub struct Boot {
     pub panic: Option<Panic>,
     params: Mutex<Params>,
     runs: Mutex<Runs>,
+    recording: Mutex<Kept>,
 }
 
 /// The application that runs.
@@ -80,6 +82,7 @@ impl Boot {
             panic,
             params: Mutex::default(),
             runs: Mutex::default(),
+            recording: Mutex::default(),
         }
     }
 
@@ -97,6 +100,11 @@ impl Boot {
     /// The measured runs of this boot.
     pub fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The recording that the firmware keeps.
+    pub fn recording(&self) -> MutexGuard<'_, Kept> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -77,7 +77,7 @@ pub fn command(qemu: &Path, ram: &Path, entry: u32) -> Command {
     command
 }
 
-/// Checks that each segment lies between the beginning of RAM and the mailbox.
+/// Checks that each segment lies between the beginning of RAM and what belongs to the harness.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub fn command(qemu: &Path, ram: &Path, entry: u32) -> Command {
 pub fn check(image: &EspImage<'_>) -> Result<(), PowerOnError> {
     let fits = |segment: &Segment<'_>| {
         let end = u64::from(segment.address) + segment.data.len() as u64;
-        segment.address >= mailbox::RAM_BASE && end <= u64::from(mailbox::ADDRESS)
+        segment.address >= mailbox::RAM_BASE && end <= u64::from(mailbox::RECORDING_ADDRESS)
     };
     match image.segments.iter().find(|segment| !fits(segment)) {
         Some(Segment { address, data }) => {

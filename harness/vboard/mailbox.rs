@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use super::params::Params;
 use crate::board::AudioSource;
@@ -17,13 +18,19 @@ pub const RAM_BASE: u32 = 0x8000_0000;
 pub const RAM_SIZE: u32 = 16 * 1024 * 1024;
 /// Where the mailbox begins; an image lies below it.
 pub const ADDRESS: u32 = 0x80E0_0000;
+/// Where the firmware finds a recording.
+pub const RECORDING_ADDRESS: u32 = 0x8080_0000;
+/// Bytes of the longest recording: up to the mailbox.
+pub const RECORDING_LIMIT: u32 = ADDRESS - RECORDING_ADDRESS;
+/// The stimulus that is the recording; those before it are synthetic.
+pub const STIMULUS_RECORDING: u32 = 5;
 /// The exit code of the emulator after a panic.
 pub const PANIC_EXIT_CODE: i32 = 66;
 /// LEDs of which the firmware keeps pictures.
 pub const MAX_LEDS: u32 = 192;
 
 const MAGIC: u32 = 0x4C48_314B;
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 const MAX_PATTERNS: u32 = 255;
 
 // Offsets in the mailbox.
@@ -121,6 +128,8 @@ pub enum Command {
     },
     /// Hear this in unmeasured frames.
     Stimulus { stimulus: u32, seed: u32, audio: AudioSource },
+    /// Keep this recording, whose bytes were checked and are at most [`RECORDING_LIMIT`].
+    Recording { bytes: Arc<[u8]> },
 }
 
 /// Of a measured run.
@@ -270,6 +279,11 @@ impl Mailbox {
             }
             Command::Stimulus { stimulus, seed, audio } => {
                 (5, [stimulus, seed, audio_word(audio), 0, 0, 0, 0])
+            }
+            Command::Recording { ref bytes } => {
+                // Nothing reads it now: the firmware does one command after the other.
+                self.ram.write_all_at(bytes, u64::from(RECORDING_ADDRESS - RAM_BASE))?;
+                (8, [bytes.len() as u32, 0, 0, 0, 0, 0, 0])
             }
         };
         let [a, b, c, d, e, f, g] = arguments;

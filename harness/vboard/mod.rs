@@ -26,6 +26,7 @@ mod boot;
 mod clock;
 mod machine;
 mod run_records;
+mod recordings;
 mod runs;
 mod params;
 mod json;

@@ -21,8 +21,9 @@ use tokio::sync::oneshot;
 use super::cpu::{Cpu, End};
 use super::image_format::EspImage;
 use super::log::Log;
-use super::mailbox::{Command, CommandResult, Part};
+use super::mailbox::{Command, CommandResult, Part, STIMULUS_RECORDING};
 use super::monitor::Monitor;
+use crate::audio::Recording;
 use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
@@ -108,8 +109,9 @@ impl TraceError {
     }
 }
 
-/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there, and calls `on_block`
-/// with `state` and each block that is executed after the warm-up, in order.
+/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there (`recording` is its
+/// stimulus, if that is one), and calls `on_block` with `state` and each block that is executed after the warm-up, in
+/// order.
 ///
 /// # Errors
 ///
@@ -118,6 +120,7 @@ pub async fn trace<S: Send + 'static>(
     qemu: &Path,
     bin: &Path,
     order: &RunOrder<'_>,
+    recording: Option<&Recording>,
     state: S,
     on_block: fn(&mut S, &Arc<Block>),
 ) -> Result<Traced<S>, TraceError> {
@@ -134,7 +137,8 @@ pub async fn trace<S: Send + 'static>(
     };
     let (cpu, monitor) = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
         .map_err(|e| TraceError::Start { reason: story::one_line(&e) })?;
-    let render_ticks = run(&cpu, &monitor, order).await.map_err(|failed| failed.explained(&log))?;
+    let ran = run(&cpu, &monitor, order, recording).await;
+    let render_ticks = ran.map_err(|failed| failed.explained(&log))?;
     tokio::task::spawn_blocking(move || cpu.stop())
         .await
         .map_err(|e| TraceError::Start { reason: e.to_string() })?;
@@ -163,7 +167,12 @@ impl Failed {
     }
 }
 
-async fn run(cpu: &Cpu, monitor: &Monitor, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
+async fn run(
+    cpu: &Cpu,
+    monitor: &Monitor,
+    order: &RunOrder<'_>,
+    recording: Option<&Recording>,
+) -> Result<Vec<u32>, Failed> {
     let RunOrder { pattern, seed, warmup, frames, stimulus, audio } = *order;
     let firmware = cpu.booted().await.map_err(Failed::Ended)?;
     let ids = || firmware.patterns.iter().map(|pattern| pattern.id.as_str());
@@ -173,6 +182,10 @@ async fn run(cpu: &Cpu, monitor: &Monitor, order: &RunOrder<'_>) -> Result<Vec<u
     };
     if audio == AudioSource::Samples && !firmware.can_listen {
         return Err(Failed::Other(TraceError::Refused));
+    }
+    if let Some(recording) = recording {
+        let bytes = recording.bytes().into();
+        cpu.command(Command::Recording { bytes }).await.map_err(Failed::Ended)?;
     }
     let (pattern, stimulus) = (place as u32, stimulus_word(stimulus));
     let command = |part| Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id: 1, audio };
@@ -191,13 +204,14 @@ async fn run(cpu: &Cpu, monitor: &Monitor, order: &RunOrder<'_>) -> Result<Vec<u
     }
 }
 
-const fn stimulus_word(stimulus: Stimulus) -> u32 {
+const fn stimulus_word(stimulus: &Stimulus) -> u32 {
     match stimulus {
         Stimulus::Silence => 0,
         Stimulus::Tone => 1,
         Stimulus::Beat => 2,
         Stimulus::Noise => 3,
         Stimulus::Music => 4,
+        Stimulus::Recording(_) => STIMULUS_RECORDING,
     }
 }
 
