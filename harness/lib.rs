@@ -25,6 +25,7 @@ pub mod report;
 pub mod bench;
 pub mod session;
 pub mod compare;
+pub mod conductor;
 
 pub mod tools;
 pub mod digest;
