@@ -34,6 +34,8 @@ pub enum Error {
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
+    #[error(transparent)]
+    Conductor(#[from] crate::conductor::ConductorError),
 }
 
 impl Error {
@@ -53,6 +55,7 @@ impl Error {
             Self::Profile(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
+            Self::Conductor(e) => e.blame(),
         }
     }
 }

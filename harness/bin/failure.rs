@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k1_hil::conductor::ConductorError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
@@ -106,7 +107,11 @@ impl Failure {
             }
             Self::Step(
                 Error::Compile(CompileError::Tool { log_end, .. })
-                | Error::Tools(ToolsError::Install { log_end, .. }),
+                | Error::Tools(ToolsError::Install { log_end, .. })
+                | Error::Conductor(
+                    ConductorError::Start { log_end, .. }
+                    | ConductorError::Tools(ToolsError::Install { log_end, .. }),
+                ),
             ) => Some(log_end.clone()),
             _ => None,
         }
@@ -116,7 +121,9 @@ impl Failure {
     fn advice(&self) -> Option<String> {
         let Self::Step(error) = self else { return None };
         Some(match error {
-            Error::Tools(e) | Error::Compile(CompileError::Missing(e)) => match e {
+            Error::Tools(e)
+            | Error::Compile(CompileError::Missing(e))
+            | Error::Conductor(ConductorError::Tools(e)) => match e {
                 ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. } => {
                     format!("run: {remedy}")
                 }
@@ -154,6 +161,25 @@ impl Failure {
                 "set HIL_OTA_PASSWORD to the board's password".into()
             }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
+            Error::Conductor(error) => match error {
+                ConductorError::NoServer => {
+                    "`k1-hil conductor up` starts one; --server or CONDUCTOR_SERVER_URL names another".into()
+                }
+                ConductorError::Unreachable { .. } => {
+                    "check the address; `k1-hil conductor status` says whether the local server runs".into()
+                }
+                ConductorError::Key { .. } => {
+                    "CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET hold a key that this server does not know"
+                        .into()
+                }
+                ConductorError::Refused { status: 401 | 403, .. } => {
+                    "set CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET to a key of this server".into()
+                }
+                ConductorError::Port { .. } => {
+                    "end the program that uses the port, or choose another one (0 takes any free one)".into()
+                }
+                _ => return None,
+            },
             Error::Board(_) => {
                 "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into()
             }

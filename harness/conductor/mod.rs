@@ -8,10 +8,28 @@
 //! when nobody waits for its result any more. What a caller has to know: a result is on disk before it is sent, so a
 //! killed worker loses none.
 
+mod address;
+mod client;
+mod fault;
+mod host;
+mod job;
+mod lease;
+mod model;
 mod outcome;
 mod registry;
+pub mod server;
+mod spool;
 mod task;
+pub mod tasks;
+mod transport;
+mod watchdog;
 
+pub use client::{Client, LONGEST_POLL};
+pub use fault::ConductorError;
+pub use host::{Queue, WorkerEvents, WorkerOptions, work};
+pub use job::Job;
+pub use model::{LogEntry, Start, TaskSeen, TaskState, Update, WorkflowSeen, WorkflowState};
 pub use outcome::{Failed, Outcome, Output, Statement, Status};
 pub use registry::Registry;
-pub use task::{Job, Limits, Task};
+pub use task::{Limits, Task};
+pub use transport::Keys;

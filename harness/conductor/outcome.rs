@@ -101,6 +101,17 @@ pub enum Status {
     FailedWithTerminalError,
 }
 
+impl Status {
+    /// As the server writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::FailedWithTerminalError => "FAILED_WITH_TERMINAL_ERROR",
+        }
+    }
+}
+
 /// What is sent about an outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::job::Job;
 use super::outcome::Failed;
-use super::task::{Job, Limits, Task};
+use super::task::{Limits, Task};
 
 /// The tasks of a worker by name. `C` is what they share: a toolbox, an artifact store, the boards of a host.
 ///
