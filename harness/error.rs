@@ -44,6 +44,8 @@ pub enum Error {
     Compare(#[from] crate::compare::CompareError),
     #[error(transparent)]
     Artifact(#[from] crate::artifacts::ArtifactError),
+    #[error(transparent)]
+    Conductor(#[from] crate::conductor::ConductorError),
 }
 
 impl Error {
@@ -68,6 +70,7 @@ impl Error {
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
             Self::Artifact(e) => e.blame(),
+            Self::Conductor(e) => e.blame(),
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Event {
     SetupWaits,
     /// The set-up begins to fetch or install `what`.
     SetupStep { what: String },
+    /// `received` of `total` bytes of a file have arrived.
+    Downloading { what: String, received: u64, total: u64 },
     /// `name` is installed and was checked.
     ToolReady { name: String, version: String },
     /// The firmware of `revision` comes next, the `number`th (from 1) of `of`.
@@ -63,6 +65,22 @@ pub enum Event {
     ProfileStarted { pattern: String, frames: u32 },
     /// They are.
     Profiled { pattern: String, frames: u32 },
+    /// A Conductor server was started and is not ready yet, which takes 5 to 20 s.
+    ServerStarting { address: String },
+    /// A worker begins the task with that id.
+    TaskReceived { task: String, id: String },
+    /// A worker ended it; `status` as the server writes it.
+    TaskEnded { task: String, id: String, status: String, seconds: f64 },
+    /// A worker that stops gave back a task that it had not begun, or could not even do that.
+    TaskHandedBack { task: String, id: String, handed_back: bool },
+    /// A result that an earlier process left on disk was sent.
+    ResultResent { id: String, status: String },
+    /// Results cannot be put on disk; they are sent all the same.
+    SpoolUnusable { reason: String },
+    /// The Conductor server could not be asked for work. It is asked again and again.
+    ServerAway { server: String, reason: String },
+    /// It answers again.
+    ServerBack { server: String },
 }
 
 /// Drops every event.

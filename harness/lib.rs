@@ -27,6 +27,7 @@ pub mod bench;
 pub mod session;
 pub mod compare;
 pub mod artifacts;
+pub mod conductor;
 
 pub mod tools;
 pub mod digest;

@@ -80,14 +80,17 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("artifacts")]
 #[case("vboard")]
 #[case("audio")]
+#[case("conductor")]
+#[case("conductor up")]
+#[case("conductor work")]
 #[case("doctor")]
 #[case("setup")]
 fn help_is_what_people_read(#[case] command: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
+    let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
     let output = run(folder.path(), &arguments);
     assert_eq!(code(&output), 0);
-    insta::assert_snapshot!(format!("help_{command}"), text(&output.stdout));
+    insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), text(&output.stdout));
 }
 
 #[test]

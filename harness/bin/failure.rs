@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k1_hil::conductor::ConductorError;
 use k1_hil::artifacts::ArtifactError;
 use k1_hil::board::inventory::InventoryError;
 use k1_hil::board::lease::LeaseError;
@@ -111,7 +112,11 @@ impl Failure {
             )) => Some(errors.iter().map(|e| format!("{e}\n")).collect()),
             Self::Step(
                 Error::Compile(CompileError::Tool { log_end, .. })
-                | Error::Tools(ToolsError::Install { log_end, .. }),
+                | Error::Tools(ToolsError::Install { log_end, .. })
+                | Error::Conductor(
+                    ConductorError::Start { log_end, .. }
+                    | ConductorError::Tools(ToolsError::Install { log_end, .. }),
+                ),
             ) => Some(log_end.clone()),
             _ => None,
         }
@@ -121,7 +126,9 @@ impl Failure {
     fn advice(&self) -> Option<String> {
         let Self::Step(error) = self else { return None };
         Some(match error {
-            Error::Tools(e) | Error::Compile(CompileError::Missing(e)) => match e {
+            Error::Tools(e)
+            | Error::Compile(CompileError::Missing(e))
+            | Error::Conductor(ConductorError::Tools(e)) => match e {
                 ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. } => {
                     format!("run: {remedy}")
                 }
@@ -199,6 +206,25 @@ impl Failure {
                 ArtifactError::Unknown { .. } => "`k1-hil artifacts list` shows what is there".into(),
                 ArtifactError::Store { blame: Blame::Configuration, .. } => {
                     "check the credentials in the environment: AWS_…, GOOGLE_…, AZURE_…".into()
+                }
+                _ => return None,
+            },
+            Error::Conductor(error) => match error {
+                ConductorError::NoServer => {
+                    "`k1-hil conductor up` starts one; --server or CONDUCTOR_SERVER_URL names another".into()
+                }
+                ConductorError::Unreachable { .. } => {
+                    "check the address; `k1-hil conductor status` says whether the local server runs".into()
+                }
+                ConductorError::Key { .. } => {
+                    "CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET hold a key that this server does not know"
+                        .into()
+                }
+                ConductorError::Refused { status: 401 | 403, .. } => {
+                    "set CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET to a key of this server".into()
+                }
+                ConductorError::Port { .. } => {
+                    "end the program that uses the port, or choose another one (0 takes any free one)".into()
                 }
                 _ => return None,
             },

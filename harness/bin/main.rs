@@ -18,6 +18,7 @@ mod artifacts;
 mod boards;
 mod capture;
 mod compile;
+mod conductor;
 mod demo;
 mod bisect;
 mod deploy;
@@ -97,10 +98,12 @@ enum Command {
     Vboard(vboard::Args),
     /// What is in a sound file, and the stimulus that boards make of it
     Audio(audio::Args),
+    /// The same steps as durable workflows: a Conductor server, and workers for it
+    Conductor(conductor::Args),
     /// List the tools that are needed, and which are there
     Doctor,
     /// Install the tools that are missing
-    Setup,
+    Setup(setup::Args),
     /// Print the completion script of a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -116,10 +119,11 @@ fn main() -> ExitCode {
         Err(error) => return Failure::Runtime(error).show(cli.json),
     };
     let json = cli.json;
+    let ends_itself = matches!(&cli.command, Command::Conductor(args) if args.ends_itself());
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = interrupted() => {
+            () = interrupted(), if !ends_itself => {
                 eprintln!("interrupted");
                 ExitCode::from(130)
             }
@@ -155,14 +159,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Audio(args) => audio::main(&shell, &args),
+        Command::Conductor(args) => conductor::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
-        Command::Setup => setup::main(&shell).await,
+        Command::Setup(args) => setup::main(&shell, &args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Ends when the user or the system asks this process to stop.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

@@ -25,6 +25,11 @@ impl Progress {
         Self { bar, quiet, last_line: Mutex::default() }
     }
 
+    /// Lines and no bar, for what happens at the same time.
+    pub(crate) fn lines(quiet: bool) -> Self {
+        Self { bar: None, quiet, last_line: Mutex::default() }
+    }
+
     /// Shows one event.
     pub(crate) fn event(&self, event: &Event) {
         match &self.bar {
@@ -55,6 +60,9 @@ impl Drop for Progress {
 fn show_bar(bar: &ProgressBar, event: &Event) {
     let (position, length, text) = match event {
         Event::Uploading { sent, total } => (*sent, Some(*total), "sending the image".to_owned()),
+        Event::Downloading { what, received, total } => {
+            (received >> 20, Some(total >> 20), format!("downloading {what} (MB)"))
+        }
         Event::RunProgress { pattern, frames, of } => {
             (u64::from(*frames), Some(u64::from(*of)), format!("measuring {pattern}"))
         }
@@ -90,6 +98,7 @@ fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::SetupWaits => "waiting for another set-up of the same tools".to_owned(),
         Event::SetupStep { what } => what.clone(),
+        Event::Downloading { what, total, .. } => format!("downloading {what} ({} MB)", total >> 20),
         Event::ToolReady { name, version } => format!("{name} {version} is ready"),
         Event::Revision { revision, number, of } => format!("{number} of {of}: {revision}"),
         Event::MeasuredBefore { revision } => format!("{revision} was measured before"),
@@ -130,6 +139,19 @@ fn line(event: &Event) -> Option<String> {
         Event::ProfileStarted { pattern, frames } => {
             format!("counting the instructions of {frames} frames of {pattern}")
         }
+        Event::ServerStarting { address } => format!("starting the Conductor server on {address}"),
+        Event::TaskReceived { task, id } => format!("{task} begins ({id})"),
+        Event::TaskEnded { task, id, status, seconds } => {
+            format!("{task} ended after {seconds:.1} s: {status} ({id})")
+        }
+        Event::TaskHandedBack { task, id, handed_back: true } => format!("gave {task} back ({id})"),
+        Event::TaskHandedBack { task, id, handed_back: false } => {
+            format!("could not give {task} back; the server notices by itself ({id})")
+        }
+        Event::ResultResent { id, status } => format!("sent a result of an earlier worker: {status} ({id})"),
+        Event::SpoolUnusable { reason } => reason.clone(),
+        Event::ServerAway { reason, .. } => format!("{reason}; trying again until it answers"),
+        Event::ServerBack { server } => format!("{server} answers again"),
         _ => return None,
     })
 }

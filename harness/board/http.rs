@@ -89,6 +89,7 @@ pub(super) fn client() -> Client {
         .pool_max_idle_per_host(0)
         .no_proxy()
         .tcp_nodelay(true)
+        .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client without TLS and DNS settings has nothing that could fail to load")

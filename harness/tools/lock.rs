@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A held lock; dropping it gives it up. The file itself stays.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 /// How often a lock that another process holds is tried again.
@@ -41,12 +41,36 @@ pub async fn lock(path: &Path, on_wait: impl FnOnce()) -> io::Result<FileLock> {
 ///
 /// If the file cannot be created or the file system has no locks.
 pub fn try_lock(path: &Path) -> io::Result<Option<FileLock>> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(FileLock { _file: file })),
+        Ok(()) => Ok(Some(FileLock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Whether somebody holds the lock at `path`, whose folder exists. Any number may ask at once.
+///
+/// # Errors
+///
+/// If the file cannot be created or the file system has no locks.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    match open(path)?.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl FileLock {
+    /// The open file: the lock is held until it and all its duplicates are closed, in whatever process.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 
 #[cfg(test)]
@@ -59,6 +83,7 @@ mod tests {
         let path = folder.path().join("lock");
         let held = lock(&path, || panic!("nobody holds it")).await.unwrap();
         assert!(try_lock(&path).unwrap().is_none());
+        assert!(is_held(&path).unwrap());
         let (sender, waits) = tokio::sync::oneshot::channel();
         let second = lock(&path, || sender.send(()).unwrap());
         let first = async {
@@ -66,6 +91,9 @@ mod tests {
             drop(held);
         };
         let (taken, ()) = tokio::join!(second, first);
-        taken.unwrap();
+        let duplicate = taken.unwrap().into_file().try_clone().unwrap();
+        assert!(is_held(&path).unwrap());
+        drop(duplicate);
+        assert!(!is_held(&path).unwrap());
     }
 }
