@@ -15,6 +15,7 @@ use super::envelope::rms;
 use super::format::{self, CHUNK_SIZE, Chunk, Header, NotARecording};
 use super::half_tones::half_tones;
 use super::onsets::onsets;
+use super::resample::resample;
 use super::tempo::{Tempo, tempo};
 use super::{AudioError, CHUNK, RATE_HZ};
 use crate::digest::Sha;
@@ -125,13 +126,12 @@ impl Recording {
         Ok(Self { bytes, header, sha256 })
     }
 
-    /// Makes a recording of `sound`, which has the rate [`RATE_HZ`]; its end is filled with silence to a whole chunk.
+    /// Makes a recording of `sound`; its end is filled with silence to a whole chunk.
     ///
     /// # Errors
     ///
     /// [`AudioError::TooLong`] above [`LONGEST_RECORDING_S`], [`AudioError::Silent`].
     pub fn of(sound: &Sound) -> Result<Self, AudioError> {
-        debug_assert_eq!(sound.rate_hz, RATE_HZ, "recordings have the rate of the boards");
         if sound.seconds() > LONGEST_RECORDING_S {
             return Err(too_long(&sound.file.path, sound.file.seconds));
         }
@@ -143,8 +143,9 @@ impl Recording {
             });
         }
         let gain = (LOUDEST / peak).min(1.0);
+        let played = resample(&sound.samples, sound.rate_hz, RATE_HZ);
         let mut samples: Vec<i16> =
-            sound.samples.iter().map(|sample| (sample * gain * 32_768.0).round() as i16).collect();
+            played.iter().map(|sample| (sample * gain * 32_768.0).round() as i16).collect();
         samples.resize(samples.len().next_multiple_of(CHUNK), 0);
         Ok(Self::of_samples(&samples, gain))
     }
@@ -190,7 +191,7 @@ impl Recording {
         RecordingName { path: path.into(), sha256: self.sha256, seconds: self.seconds() }
     }
 
-    /// All of it, in the layout of [`super::format`].
+    /// All of it, in the layout that is described at the head of `harness/audio/format.rs`.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use k1_hil::audio::{FileSeen, RATE_HZ, Recording, Sound};
 use k1_hil::board::RunState;
 use k1_hil::board::probe::{FrameRecord, Frames};
 use rstest::rstest;
@@ -89,6 +90,34 @@ async fn only_a_recording_is_kept_and_only_the_kept_one_is_played() {
     assert_eq!((large.status, large.json()["max_size"].as_u64()), (413, Some(6_291_456)));
     assert_eq!(info(board.address()).await.recording, None);
     assert_eq!(run(board.address(), "glow", 5).await.records.len(), 5, "it goes on");
+
+    let half_a_second = (0..6400).map(|i| 0.4 * (i as f32 * 0.1).sin()).collect();
+    let recording = Recording::of(&sound(half_a_second)).unwrap();
+    let path = "/api/hil/recording";
+    let kept = post_as(board.address(), path, "application/octet-stream", recording.bytes()).await;
+    assert_eq!(kept.json(), json!({"sha256": recording.sha256(), "seconds": 0.5}));
+    assert_eq!(info(board.address()).await.recording, Some(recording.sha256()));
+    let name = format!("recording:{}", recording.sha256());
+    // Between the runs, and in one.
+    let idle = post(board.address(), "/api/hil/stimulus", &json!({"kind": &name})).await;
+    assert_eq!(idle.json(), json!({"kind": &name, "seed": 0}));
+    assert_eq!(post(board.address(), "/api/hil/run", &order(&name)).await.status, 200);
+    let refused = post(board.address(), "/api/hil/stimulus", &json!({"kind": &unknown})).await;
+    assert_eq!(refused.status, 412);
+}
+
+/// A sound from no file.
+fn sound(samples: Vec<f32>) -> Sound {
+    let file = FileSeen {
+        path: "made.wav".into(),
+        bytes: 0,
+        container: "wave".to_owned(),
+        codec: "pcm_f32le".to_owned(),
+        sample_rate_hz: RATE_HZ,
+        channels: Some(1),
+        seconds: None,
+    };
+    Sound { file, rate_hz: RATE_HZ, samples, broken_packets: 0 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
