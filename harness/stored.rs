@@ -3,6 +3,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -77,6 +78,22 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
+/// What the names of files begin with that are not written whole yet.
+const FRAGMENT: &str = ".k1-hil-";
+
+/// Removes from `folder` what a killed process has left half written, if it is older than `age`: a younger one may
+/// belong to a process that is just writing it.
+pub(crate) fn remove_fragments(folder: &Path, age: Duration) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_fragment = entry.file_name().to_string_lossy().starts_with(FRAGMENT);
+        let is_old =
+            || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other).map(|old| old >= age);
+        if is_fragment && is_old().unwrap_or(false) {
+            let _ = std::fs::remove_file(entry.path()); // it takes space and does no harm
+        }
+    }
+}
+
 /// Writes `bytes` to `path`, making its folder where missing. Whoever reads `path`, at whatever moment this
 /// process is killed, finds the old contents or the new ones. (Not so if the power fails: nothing here is worth
 /// waiting for the disk, for it can be measured again.)
@@ -91,7 +108,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".k1-hil-");
+    builder.prefix(FRAGMENT);
     // A temporary file is its owner's alone; these files are for everybody whom the umask lets in.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -123,6 +140,20 @@ mod tests {
         write(&path, b"second").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_is_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let fragment = folder.path().join(format!("{FRAGMENT}x"));
+        std::fs::write(&fragment, b"ha").unwrap();
+        write(&folder.path().join("whole"), b"whole").unwrap();
+        remove_fragments(folder.path(), Duration::from_secs(3600));
+        assert!(fragment.exists());
+        remove_fragments(folder.path(), Duration::ZERO);
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["whole"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::MissedTickBehavior;
 
 use super::client::Client;
 use super::outcome::{Failed, Outcome, Output};
@@ -64,10 +65,13 @@ pub(super) async fn hold(
 async fn beat(client: Client, lease: Lease, mut end: oneshot::Receiver<()>) {
     let response = if lease.response.is_zero() { USUAL_RESPONSE } else { lease.response };
     let every = (response / 3).min(LONGEST_BEAT);
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await; // the first is at once, and the poll was a sign of life itself
     loop {
         tokio::select! {
             _ = &mut end => return,
-            () = tokio::time::sleep(every) => {}
+            _ = ticks.tick() => {}
         }
         // While the server is away the work goes on: it may be back before the lease is over.
         let _ = client.extend_lease(&lease.task, &lease.workflow).await;

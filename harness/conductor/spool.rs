@@ -10,6 +10,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ use crate::digest::Sha;
 use crate::stored;
 
 const FORMAT: u32 = 1;
+
+/// A file that is still half written after this time belongs to a process that was killed.
+const FRAGMENT_AGE: Duration = Duration::from_secs(3600);
 
 /// Errors 500 in a row after which the result itself is taken to be what the server cannot digest.
 const PATIENCE: u32 = 6;
@@ -56,6 +60,7 @@ impl Spool {
     pub fn open(folder: &Path, client: &Client) -> Result<Self, ConductorError> {
         let fault = |source| ConductorError::Spool { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(fault)?;
+        stored::remove_fragments(folder, FRAGMENT_AGE);
         Ok(Self { folder: folder.to_owned(), server: client.address().to_owned() })
     }
 

@@ -40,13 +40,13 @@ async fn a_long_task_lives_on_a_short_lease() {
                 Ok(json!({}))
             }
         };
-        Registry::new().task("long", "Waits.", Limits::seconds(120).response(1), work)
+        Registry::new().task("long", "Waits.", Limits::seconds(120).response(3), work)
     };
     install(&client, &registry()).await;
     // Its watchdog would have the server end the lease soon after it is over.
     let _worker = Worker::start(&client, "alive", registry());
     let id = start(&client, "long", json!({})).await;
-    let leases = 4 * 1000;
+    let leases = 2 * 3000;
     until(&client, &id, |workflow| {
         assert!(workflow.tasks.len() <= 1, "{workflow:#?}");
         workflow.tasks.first().is_some_and(|task| task.update_time - task.start_time > leases)

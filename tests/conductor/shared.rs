@@ -3,7 +3,7 @@
 //! Tests are told apart by the names of their tasks and workflows.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,14 +46,25 @@ pub async fn tools() -> ConductorTools {
 
 /// A client of the shared server, which is started by the first test that asks.
 pub async fn client() -> Client {
-    static SERVER: OnceCell<(TempDir, OwnedServer)> = OnceCell::const_new();
-    let server = SERVER.get_or_init(async || {
-        let folder = tempfile::tempdir().unwrap();
-        let server = OwnedServer::start(&tools().await, folder.path(), 0).await.unwrap();
-        (folder, server)
-    });
+    static SERVER: OnceCell<OwnedServer> = OnceCell::const_new();
+    let server =
+        SERVER.get_or_init(async || OwnedServer::start(&tools().await, &own_folder(), 0).await.unwrap());
     // Its connections belong to the runtime of the test that started it: each test has its own.
-    Client::new(server.await.1.client().address(), None).unwrap()
+    Client::new(server.await.client().address(), None).unwrap()
+}
+
+/// A folder for the shared server. Nothing runs after the last test that could remove it, so it is told apart by the id
+/// of this process, and the next run removes those of processes that are gone.
+fn own_folder() -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conductor");
+    for entry in std::fs::read_dir(&all).into_iter().flatten().flatten() {
+        let pid =
+            entry.file_name().to_str().and_then(|name| name.parse().ok()).map(nix::unistd::Pid::from_raw);
+        if pid.is_none_or(|pid| nix::sys::signal::kill(pid, None).is_err()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    all.join(std::process::id().to_string())
 }
 
 /// Installs the tasks of `registry`, and for each a workflow of the same name with that one task.

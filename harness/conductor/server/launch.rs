@@ -129,11 +129,16 @@ impl Launch {
 
 /// What differs from the server's own settings: SQLite for everything, this machine only, nothing that needs another
 /// service, and a health that does not wait for a search engine.
+///
+/// A transaction that reads and then writes fails at once in SQLite if another one wrote meanwhile, whatever the time
+/// limit for locks; the server ends the workflow then ("Error scheduling tasks"). So all of them ask for the lock at
+/// their beginning (IMMEDIATE). Commits are not forced to the disk one by one (NORMAL): a killed server loses none, and a
+/// power failure the last ones.
 fn properties(port: u16) -> String {
     format!(
         "server.address=127.0.0.1
 server.port={port}
-spring.datasource.url=jdbc:sqlite:conductor.db?busy_timeout=15000&journal_mode=WAL
+spring.datasource.url=jdbc:sqlite:conductor.db?busy_timeout=15000&journal_mode=WAL&synchronous=NORMAL&transaction_mode=IMMEDIATE
 conductor.db.type=sqlite
 conductor.queue.type=sqlite
 conductor.indexing.type=sqlite
