@@ -73,6 +73,16 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn the_inventory_in_the_documents_is_one() {
+    let page = include_str!("../docs/boards.md");
+    let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let inventory = Inventory::parse(text, Path::new("hil.boards.toml")).unwrap();
+    for asked in ["psram", "virtual", "model == k1-s3 and psram and not flaky"] {
+        assert_eq!(inventory.select(asked).unwrap().candidates.len(), 1, "{asked}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_with_file_line_and_key() {
     let board = |rest: &str| format!("[[board]]\nname = \"desk\"\nmac = \"A0:B7:65:12:34:56\"\n{rest}\n");
     let twice = board("") + "\n[[board]]\nname = \"other\"\nmac = \"a0b765123456\"\n";

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use k1_hil::conductor::ConductorError;
 use k1_hil::artifacts::ArtifactError;
+use k1_hil::audio::AudioError;
 use k1_hil::board::inventory::InventoryError;
 use k1_hil::board::lease::LeaseError;
-use k1_hil::audio::AudioError;
+use k1_hil::conductor::ConductorError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;

@@ -11,6 +11,7 @@ use crate::board::{Address, Mac, Password};
 mod edit;
 mod expression;
 mod file;
+mod parse;
 mod place;
 mod select;
 

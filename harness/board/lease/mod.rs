@@ -147,7 +147,7 @@ impl Leasing {
                     let waited = self.wait;
                     return Err(LeaseError::Reserved { board: board.to_owned(), reservation, waited });
                 }
-                tell(reservation.to_string());
+                tell(format!("reserved for {reservation}"));
                 tokio::time::sleep_until(deadline.min(Instant::now() + LOOK_AGAIN)).await;
                 continue;
             }
