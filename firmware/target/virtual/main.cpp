@@ -48,7 +48,7 @@ bool read_audio(const FrameLoop& loop, uint32_t stimulus, uint32_t seed, uint32_
 }
 
 // Whether the plan was good.
-bool read_plan(RunPlan& plan) {
+bool read_plan(const FrameLoop& loop, RunPlan& plan) {
     plan.pattern = mailbox.arg[0];
     plan.warmup = mailbox.arg[2];
     plan.frames = mailbox.arg[3];
@@ -61,7 +61,7 @@ bool read_plan(RunPlan& plan) {
 
 bool run(FrameLoop& loop, void (FrameLoop::*what)(const RunPlan&)) {
     RunPlan plan = RunPlan();
-    if (!read_plan(plan)) return false;
+    if (!read_plan(loop, plan)) return false;
     (loop.*what)(plan);
     return true;
 }
