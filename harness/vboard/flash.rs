@@ -28,7 +28,15 @@ pub struct Flash {
 struct Backing {
     path: PathBuf,
     /// Holds the lock.
-    _open: File,
+    open: File,
+}
+
+/// The lock is given up before the file is closed: until a program that another thread starts is executed, it has a copy
+/// of every open file, and the lock with it.
+impl Drop for Backing {
+    fn drop(&mut self) {
+        let _ = self.open.unlock(); // it fails for no open file
+    }
 }
 
 /// A range that is not in the partition that was named.
@@ -61,7 +69,7 @@ impl Flash {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let mut flash = Self::blank();
                 let open = replace(path, &flash.bytes).map_err(|e| refuse(e.to_string()))?;
-                flash.file = Some(Backing { path: path.to_owned(), _open: open });
+                flash.file = Some(Backing { path: path.to_owned(), open });
                 return Ok(flash);
             }
             Err(e) => return Err(refuse(e.to_string())),
@@ -78,7 +86,7 @@ impl Flash {
         }
         // A link stays a link: what is replaced at a save is the file behind it.
         let path = path.canonicalize().map_err(|e| refuse(e.to_string()))?;
-        Ok(Self { bytes, file: Some(Backing { path, _open: file }) })
+        Ok(Self { bytes, file: Some(Backing { path, open: file }) })
     }
 
     /// The contents of a partition.
@@ -117,7 +125,7 @@ impl Flash {
     pub fn save(&mut self) -> io::Result<()> {
         if let Some(Backing { path, .. }) = &self.file {
             let open = replace(path, &self.bytes)?;
-            self.file = Some(Backing { path: path.clone(), _open: open });
+            self.file = Some(Backing { path: path.clone(), open });
         }
         Ok(())
     }
