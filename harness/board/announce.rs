@@ -8,14 +8,15 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::lease::{Locked, Locks, record};
+use super::lease::{Locks, record};
 use super::{Address, Mac};
+use crate::tools::lock::{FileLock, is_locked};
 
 /// A MAC that this process has on this host until it is dropped.
 #[derive(Debug)]
 pub struct OwnMac {
     pub mac: Mac,
-    file: Locked,
+    file: FileLock,
 }
 
 /// What a virtual board says of itself.
@@ -68,7 +69,7 @@ pub fn announced(locks: &Locks) -> io::Result<Vec<Announcement>> {
     let mut found = Vec::new();
     for name in locks.names()?.iter().filter(|name| name.ends_with(ENDING)) {
         if let Some(file) = locks.open_if_there(name)?
-            && Locks::is_held(&file)?
+            && is_locked(&file)?
         {
             found.extend(record::read(&file)?);
         }

@@ -8,7 +8,7 @@
 //! comer another file to lock than its holder has. They are opened without `O_CREAT` where they are there already,
 //! because Linux refuses that for other users' files in such folders (`fs.protected_regular`).
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -17,31 +17,12 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use tokio::time::Instant;
 
+use crate::tools::lock::FileLock;
+
 /// The folder of locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locks {
     folder: PathBuf,
-}
-
-/// An open file whose lock is this process's until this is dropped.
-///
-/// The lock is given up before the file is closed. Closing alone would not do while another thread starts a program:
-/// until that is executed, it has a copy of every open file, and the lock with it.
-#[derive(Debug)]
-pub(in crate::board) struct Locked(File);
-
-impl std::ops::Deref for Locked {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        &self.0
-    }
-}
-
-impl Drop for Locked {
-    fn drop(&mut self) {
-        let _ = self.0.unlock(); // it fails for no open file
-    }
 }
 
 /// How often a lock that another holder has is tried again.
@@ -126,7 +107,7 @@ impl Locks {
         &self,
         name: &str,
         deadline: Instant,
-    ) -> io::Result<Option<Locked>> {
+    ) -> io::Result<Option<FileLock>> {
         let mut tries = 0;
         loop {
             if let Some(file) = self.try_lock(name)? {
@@ -143,26 +124,10 @@ impl Locks {
         }
     }
 
-    fn try_lock(&self, name: &str) -> io::Result<Option<Locked>> {
-        let file = self.open(name)?;
-        match file.try_lock() {
-            Ok(()) => {
-                let locked = Locked(file);
-                // It may have been removed between opening and locking: the next try makes a new one.
-                Ok(self.is_still(&locked, name).then_some(locked))
-            }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    /// Whether somebody holds the lock on the open `file`.
-    pub(in crate::board) fn is_held(file: &File) -> io::Result<bool> {
-        match file.try_lock_shared() {
-            Ok(()) => file.unlock().map(|()| false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+    fn try_lock(&self, name: &str) -> io::Result<Option<FileLock>> {
+        let locked = FileLock::take(self.open(name)?)?;
+        // It may have been removed between opening and locking: the next try makes a new one.
+        Ok(locked.filter(|locked| self.is_still(locked, name)))
     }
 
     /// Whether `file` is what `name` leads to: another one may have been made after somebody removed it.
@@ -208,6 +173,7 @@ fn open(path: &Path, is_new: bool) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::lock::is_locked;
 
     fn locks() -> (tempfile::TempDir, Locks) {
         let folder = tempfile::tempdir().unwrap();
@@ -229,9 +195,9 @@ mod tests {
         let held = locks.try_lock("board").unwrap().unwrap();
         assert!(locks.try_lock("board").unwrap().is_none());
         let look = locks.open_if_there("board").unwrap().unwrap();
-        assert!(Locks::is_held(&look).unwrap());
+        assert!(is_locked(&look).unwrap());
         drop(held);
-        assert!(!Locks::is_held(&look).unwrap());
+        assert!(!is_locked(&look).unwrap());
         assert!(locks.try_lock("board").unwrap().is_some());
     }
 

@@ -23,12 +23,12 @@ use tokio::time::Instant;
 use super::Mac;
 use crate::blame::Blame;
 use crate::event::{Event, OnEvent};
+use crate::tools::lock::FileLock;
 
 mod locks;
 pub(super) mod record;
 mod reserve;
 
-pub(super) use locks::Locked;
 pub use locks::Locks;
 pub use record::{Holder, Owner, Reservation};
 pub use reserve::{LONGEST, State};
@@ -115,7 +115,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 struct Held {
-    file: Locked,
+    file: FileLock,
     name: String,
     locks: Locks,
     record: Holder,
@@ -221,14 +221,14 @@ impl Leasing {
     }
 
     /// The lock of the board; none if it was not to be had before `deadline`.
-    async fn line_up(&self, mac: Mac, deadline: Instant) -> io::Result<Option<Locked>> {
+    async fn line_up(&self, mac: Mac, deadline: Instant) -> io::Result<Option<FileLock>> {
         let Some(next) = self.locks.lock_until(&next_name(mac), deadline).await? else { return Ok(None) };
         let taken = self.locks.lock_until(&lease_name(mac), deadline).await;
         drop(next);
         taken
     }
 
-    fn held(&self, mac: Mac, file: Locked) -> io::Result<Lease> {
+    fn held(&self, mac: Mac, file: FileLock) -> io::Result<Lease> {
         // Its holder would have cleared it.
         let orphan_of = record::read(&file)?;
         let since = Timestamp::now();

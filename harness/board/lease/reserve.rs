@@ -7,9 +7,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::record::{self, Holder, Reservation};
-use super::{Lease, LeaseError, Leasing, Locks, lease_name};
+use super::{Lease, LeaseError, Leasing, lease_name};
 use crate::board::Mac;
 use crate::event::OnEvent;
+use crate::tools::lock::is_locked;
 
 /// Whose a board is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -93,7 +94,7 @@ impl Leasing {
     pub fn state(&self, mac: Mac) -> io::Result<State> {
         let mut state = State { reservation: self.reservation(mac)?, ..State::default() };
         if let Some(file) = self.locks.open_if_there(&lease_name(mac))? {
-            state.held = Locks::is_held(&file)?;
+            state.held = is_locked(&file)?;
             let holder = record::read(&file)?;
             state.orphaned = !state.held && holder.is_some();
             state.holder = holder.filter(|_| state.held);
