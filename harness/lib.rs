@@ -31,6 +31,7 @@ pub mod conductor;
 
 pub mod tools;
 pub mod digest;
+mod http;
 pub mod event;
 pub mod blame;
 pub mod error;

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode};
 
 use super::{Address, BoardError};
-use crate::story;
+use crate::http::{self, Fault, Reply};
 
 /// An answer larger than this is not a board's: 2,048 pictures of 160 LEDs are under 1 MB.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -105,12 +106,10 @@ pub(super) async fn ask(
     let mut broken = 0;
     let mut waits = 0;
     loop {
-        match attempt(client, address, request, patience.deadline).await {
-            Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, next_allowed, .. })
-                if waits < RATE_LIMIT_WAITS =>
-            {
+        match request.attempt(client, address, patience.deadline).await {
+            Ok(Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) if waits < RATE_LIMIT_WAITS => {
                 waits += 1;
-                tokio::time::sleep(next_allowed.min(RATE_LIMIT_WAIT)).await;
+                tokio::time::sleep(next_allowed(&headers).min(RATE_LIMIT_WAIT)).await;
             }
             Ok(answer) if answer.status.is_success() => return Ok(answer.body),
             Ok(answer) => {
@@ -123,8 +122,8 @@ pub(super) async fn ask(
             }
             Err(fault) => {
                 broken += 1;
-                if broken >= patience.attempts || !fault.worth_another(request) {
-                    return Err(fault.into_error(address, request));
+                if broken >= patience.attempts || !fault.is_worth_another(request.repeatable) {
+                    return Err(request.fault(address, &fault));
                 }
                 tokio::time::sleep(Duration::from_millis(25) * 4_u32.pow(broken.min(4) - 1)).await;
             }
@@ -132,90 +131,30 @@ pub(super) async fn ask(
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    /// From the header `X-RateLimit-NextAllowedMs` of an answer of status 429.
-    next_allowed: Duration,
-    body: Vec<u8>,
-}
-
-enum Fault {
-    /// No connection came about: the board has not seen the request.
-    NotSent(String),
-    /// The connection broke after that.
-    Broken(String),
-    Silent(Duration),
-    TooLarge,
-}
-
-impl Fault {
-    fn worth_another(&self, request: &Request) -> bool {
-        match self {
-            Self::NotSent(_) => true,
-            Self::Broken(_) => request.repeatable,
-            Self::Silent(_) | Self::TooLarge => false,
+impl Request {
+    fn fault(&self, address: &Address, fault: &Fault) -> BoardError {
+        let reason = fault.reason(&self.name());
+        match fault {
+            Fault::TooLarge(_) => self.malformed(address, reason),
+            _ => BoardError::Unreachable { board: address.to_string(), reason },
         }
     }
 
-    fn into_error(self, address: &Address, request: &Request) -> BoardError {
-        let board = address.to_string();
-        match self {
-            Self::NotSent(reason) => BoardError::Unreachable { board, reason },
-            Self::Broken(reason) => {
-                BoardError::Unreachable { board, reason: format!("{} broke off: {reason}", request.name()) }
-            }
-            Self::Silent(deadline) => BoardError::Unreachable {
-                board,
-                reason: format!("silence for {} s after {}", deadline.as_secs_f64(), request.name()),
-            },
-            Self::TooLarge => request.malformed(address, format!("more than {ANSWER_LIMIT} bytes")),
+    async fn attempt(&self, client: &Client, address: &Address, deadline: Duration) -> Result<Reply, Fault> {
+        let mut builder = client.request(self.method.clone(), format!("http://{address}{}", self.path));
+        if let Some((kind, body)) = &self.body {
+            builder = builder.header("content-type", *kind).body(body.clone());
         }
+        http::exchange(builder, deadline, ANSWER_LIMIT).await
     }
 }
 
-async fn attempt(
-    client: &Client,
-    address: &Address,
-    request: &Request,
-    deadline: Duration,
-) -> Result<Answer, Fault> {
-    match tokio::time::timeout(deadline, exchange(client, address, request)).await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::Silent(deadline)),
-    }
-}
-
-async fn exchange(client: &Client, address: &Address, request: &Request) -> Result<Answer, Fault> {
-    let mut builder = client.request(request.method.clone(), format!("http://{address}{}", request.path));
-    if let Some((kind, body)) = &request.body {
-        builder = builder.header("content-type", *kind).body(body.clone());
-    }
-    let mut response = builder.send().await.map_err(fault)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(Fault::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status: response.status(), next_allowed: next_allowed(&response), body })
-}
-
-/// The rest of the rate limit's window, and a few milliseconds because the board's clock is not this one.
-fn next_allowed(response: &reqwest::Response) -> Duration {
-    let header = response.headers().get("x-ratelimit-nextallowedms");
+/// The rest of the rate limit's window, from the header `X-RateLimit-NextAllowedMs`, and a few milliseconds because the
+/// board's clock is not this one.
+fn next_allowed(headers: &HeaderMap) -> Duration {
+    let header = headers.get("x-ratelimit-nextallowedms");
     let ms = header.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(200);
     Duration::from_millis(ms).saturating_add(Duration::from_millis(3))
-}
-
-fn fault(error: reqwest::Error) -> Fault {
-    let reason = innermost(&error);
-    if error.is_connect() { Fault::NotSent(reason) } else { Fault::Broken(reason) }
-}
-
-/// The cause at the bottom of the chain: `connection refused` rather than `error sending request`.
-fn innermost(error: &dyn std::error::Error) -> String {
-    story::messages(error).last().unwrap_or_default()
 }
 
 fn end_of(body: &[u8]) -> String {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::ConductorError;
 use super::address::{base, is_loopback};
+use crate::http::{self, Reply};
 use crate::story;
 
 /// An answer larger than this is none that is wanted: the server keeps at most 10 MB for each of input and output, and
@@ -138,7 +139,7 @@ impl Transport {
             // No certificates are read that will not be looked at.
             builder = builder.tls_certs_only([]);
         }
-        let http = builder.build().map_err(|error| unfit(innermost(&error)))?;
+        let http = builder.build().map_err(|error| unfit(story::innermost(&error)))?;
         Ok(Self { http, base, keys, token: Mutex::default(), renewal: tokio::sync::Mutex::default() })
     }
 
@@ -227,13 +228,6 @@ impl Transport {
         token: Option<&HeaderValue>,
         deadline: Duration,
     ) -> Result<Answer, Fault> {
-        match tokio::time::timeout(deadline, self.exchange(request, token)).await {
-            Ok(result) => result,
-            Err(_) => Err(Fault::Silent(deadline)),
-        }
-    }
-
-    async fn exchange(&self, request: &Request, token: Option<&HeaderValue>) -> Result<Answer, Fault> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             if request.beside {
@@ -251,17 +245,12 @@ impl Transport {
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let mut response = builder.send().await.map_err(fault)?;
-        let clock = response.headers().get(DATE).and_then(milliseconds);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(fault)? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(Fault::TooLarge);
+        let Reply { status, headers, body } =
+            http::exchange(builder, deadline, ANSWER_LIMIT).await.map_err(Fault::Lost)?;
+        match status {
+            status if status.is_success() => {
+                Ok(Answer { body, clock: headers.get(DATE).and_then(milliseconds) })
             }
-            body.extend_from_slice(&chunk);
-        }
-        match response.status() {
-            status if status.is_success() => Ok(Answer { body, clock }),
             status => Err(refusal(status, &body)),
         }
     }
@@ -277,40 +266,29 @@ impl Transport {
 }
 
 enum Fault {
-    /// No connection came about: the server has not seen the request.
-    NotSent(String),
-    /// The connection broke after that.
-    Broken(String),
-    Silent(Duration),
-    TooLarge,
-    Refused {
-        status: u16,
-        message: String,
-    },
+    Lost(http::Fault),
+    Refused { status: u16, message: String },
 }
 
 impl Fault {
     fn is_worth_another(&self, request: &Request) -> bool {
         match self {
-            Self::NotSent(_) | Self::Refused { status: 429 | 503, .. } => true,
-            Self::Broken(_) | Self::Refused { status: 502 | 504, .. } => request.repeatable,
-            Self::Silent(_) | Self::TooLarge | Self::Refused { .. } => false,
+            Self::Lost(fault) => fault.is_worth_another(request.repeatable),
+            Self::Refused { status: 429 | 503, .. } => true,
+            Self::Refused { status: 502 | 504, .. } => request.repeatable,
+            Self::Refused { .. } => false,
         }
     }
 
     fn into_error(self, transport: &Transport, request: &Request) -> ConductorError {
         let server = transport.address().to_owned();
         match self {
-            Self::NotSent(reason) => ConductorError::Unreachable { server, reason },
-            Self::Broken(reason) => ConductorError::Unreachable {
-                server,
-                reason: format!("{} broke off: {reason}", request.name()),
-            },
-            Self::Silent(deadline) => ConductorError::Unreachable {
-                server,
-                reason: format!("silence for {} s after {}", deadline.as_secs_f64(), request.name()),
-            },
-            Self::TooLarge => transport.malformed(request, format!("more than {ANSWER_LIMIT} bytes")),
+            Self::Lost(fault @ http::Fault::TooLarge(_)) => {
+                transport.malformed(request, fault.reason(&request.name()))
+            }
+            Self::Lost(fault) => {
+                ConductorError::Unreachable { server, reason: fault.reason(&request.name()) }
+            }
             Self::Refused { status, message } => {
                 ConductorError::Refused { server, request: request.name(), status, message }
             }
@@ -350,16 +328,6 @@ pub(super) fn backoff(failures: u32) -> Duration {
 
 fn milliseconds(date: &HeaderValue) -> Option<i64> {
     jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok().map(|date| date.timestamp().as_millisecond())
-}
-
-fn fault(error: reqwest::Error) -> Fault {
-    let reason = innermost(&error);
-    if error.is_connect() { Fault::NotSent(reason) } else { Fault::Broken(reason) }
-}
-
-/// The cause at the bottom of the chain: `connection refused` rather than `error sending request`.
-fn innermost(error: &dyn std::error::Error) -> String {
-    story::messages(error).last().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(super) async fn download(
 ) -> Result<(), ToolsError> {
     let part = part_of(path);
     let client = Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build();
-    let client = client.map_err(|error| failed(wanted, innermost(&error)))?;
+    let client = client.map_err(|error| failed(wanted, story::innermost(&error)))?;
     let mut idle = 0;
     loop {
         let before = length(&part);
@@ -167,12 +167,7 @@ fn failed(wanted: Wanted<'_>, reason: String) -> ToolsError {
 }
 
 fn broken(error: reqwest::Error) -> Fault {
-    Fault::Broken(innermost(&error))
-}
-
-/// The cause at the bottom of the chain; the others repeat the address, which may hold a password.
-fn innermost(error: &dyn std::error::Error) -> String {
-    story::messages(error).last().unwrap_or_default()
+    Fault::Broken(story::innermost(&error))
 }
 
 #[cfg(test)]
