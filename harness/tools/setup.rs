@@ -62,7 +62,7 @@ pub async fn setup_conductor(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result
 }
 
 /// Waits until no other process installs anything into the same cache.
-async fn alone(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<lock::FileLock, ToolsError> {
+pub(super) async fn alone(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<lock::FileLock, ToolsError> {
     create_folder(toolbox.cache())?;
     let path = toolbox.cache().join("setup.lock");
     let held = lock::lock(&path, || on_event(&Event::SetupWaits)).await;
@@ -91,7 +91,8 @@ async fn install_missing(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(),
     build(toolbox, &environment, SPACE, on_event).await
 }
 
-async fn build(
+/// Builds `environment`, which takes `space` bytes, with a Python of this machine.
+pub(super) async fn build(
     toolbox: &Toolbox,
     environment: &Environment,
     space: u64,
@@ -114,7 +115,7 @@ async fn build(
 }
 
 /// A Python that can make environments.
-pub(super) async fn base_python(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<PathBuf, ToolsError> {
+async fn base_python(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<PathBuf, ToolsError> {
     let Found { path, .. } = match system::python(toolbox) {
         Ok(found) => found,
         Err(absent) => {
