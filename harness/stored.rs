@@ -42,19 +42,27 @@ pub(crate) fn read<T: DeserializeOwned>(
     what: &'static str,
     format: u32,
 ) -> Result<T, StoredError> {
+    let unreadable = |source| StoredError::Unreadable { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    parse(&bytes, format).map_err(|reason| StoredError::Malformed { path: path.to_owned(), what, reason })
+}
+
+/// Reads JSON that this program wrote in `format`.
+///
+/// # Errors
+///
+/// The reason, for people, why it is not that.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], format: u32) -> Result<T, String> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: u32,
     }
-    let unreadable = |source| StoredError::Unreadable { path: path.to_owned(), source };
-    let malformed = |reason: String| StoredError::Malformed { path: path.to_owned(), what, reason };
-    let bytes = std::fs::read(path).map_err(unreadable)?;
     // The number first: what a later version wrote should not be told by the field that it added.
-    let found: Format = serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))?;
+    let found: Format = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if found.format != format {
-        return Err(malformed(format!("it has format {}; this version reads format {format}", found.format)));
+        return Err(format!("it has format {}; this version reads format {format}", found.format));
     }
-    serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 /// Writes `value` as JSON to `path`, on one line, whole or not at all.

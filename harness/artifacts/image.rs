@@ -85,8 +85,8 @@ impl Store {
             found.ok_or_else(|| none(format!("it has no {path}")))
         };
         let description = self.read(record, file(DESCRIPTION)?).await?;
-        let image: Image = super::record::parse(&description, Image::FORMAT)
-            .map_err(|e| none(format!("{DESCRIPTION}: {e}")))?;
+        let image: Image =
+            stored::parse(&description, Image::FORMAT).map_err(|e| none(format!("{DESCRIPTION}: {e}")))?;
         for (path, told) in [(BIN, image.sha256), (ELF, image.elf_sha256)] {
             let found = file(path)?.sha256;
             if found != told {

@@ -5,8 +5,9 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{all, parse};
+use super::record::all;
 use super::{ArtifactError, Label, Name, Record, Store, Version};
+use crate::stored;
 
 /// A label, where it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -210,7 +211,7 @@ impl Store {
 
     async fn read_step(&self, key: &str) -> Result<Option<Step>, ArtifactError> {
         let Some(bytes) = self.objects.read(key).await? else { return Ok(None) };
-        parse(&bytes, FORMAT).map(Some).map_err(|reason| ArtifactError::Damaged {
+        stored::parse(&bytes, FORMAT).map(Some).map_err(|reason| ArtifactError::Damaged {
             store: self.address().to_owned(),
             key: key.to_owned(),
             reason,

@@ -10,6 +10,7 @@ use super::name::is_file_path;
 use super::objects::Objects;
 use super::{ArtifactError, Label, Name, Store, Version};
 use crate::digest::Sha;
+use crate::stored;
 
 /// An artifact: what was put under a name and a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -70,7 +71,7 @@ impl Record {
     ///
     /// Why `bytes` under `key` are no record, in words.
     pub(super) fn parse(key: &str, bytes: &[u8]) -> Result<Self, String> {
-        let record: Self = parse(bytes, Self::FORMAT)?;
+        let record: Self = stored::parse(bytes, Self::FORMAT)?;
         if Self::key(&record.name, &record.version) != key {
             return Err(format!("it is the record of {} {}", record.name, record.version));
         }
@@ -86,19 +87,6 @@ impl StoredFile {
         let digits = sha256.to_string();
         format!("{BLOBS}/{}/{digits}", &digits[..2])
     }
-}
-
-/// Reads JSON of `format`, the number first: what a later version wrote should not be told by the field it added.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8], format: u32) -> Result<T, String> {
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let found: Format = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if found.format != format {
-        return Err(format!("it has format {}; this version reads format {format}", found.format));
-    }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 impl Store {
