@@ -13,6 +13,7 @@ use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::default::{get_codecs, get_probe};
 
+use super::envelope::peak;
 use super::format::is_recording;
 use super::{AudioError, resample};
 
@@ -69,7 +70,7 @@ impl Sound {
 
     /// The greatest distance from 0.
     pub fn peak(&self) -> f32 {
-        self.samples.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
+        peak(&self.samples)
     }
 }
 

@@ -60,3 +60,10 @@ pub(super) fn hann(size: usize) -> Vec<f32> {
 pub(super) fn magnitude(bin: Complex<f32>) -> f32 {
     bin.norm_sqr().sqrt()
 }
+
+/// Where the top of the parabola through three neighbouring values lies, in steps from the middle one, -0.5 to 0.5; 0
+/// where they have no top.
+pub(super) fn summit([before, here, after]: [f64; 3]) -> f64 {
+    let curve = before - 2.0 * here + after;
+    if curve.is_finite() && curve < 0.0 { (0.5 * (before - after) / curve).clamp(-0.5, 0.5) } else { 0.0 }
+}

@@ -33,8 +33,8 @@ struct Kernel {
 /// The amplitude of each half tone at the end of each chunk, the last incomplete chunk left out. A sine of amplitude 1 on
 /// a half tone gives 1 there, once it fills the window. `samples` are at [`RATE_HZ`].
 pub(super) fn half_tones(samples: &[f32]) -> Vec<[f32; HALF_TONES]> {
-    let kernels: Vec<Kernel> = (0..HALF_TONES).map(kernel).collect();
     let mut frames = Frames::under(vec![1.0; SPECTRUM]);
+    let kernels: Vec<Kernel> = (0..HALF_TONES).map(|half_tone| kernel(half_tone, &mut frames)).collect();
     (1..=samples.len() / CHUNK)
         .map(|chunk| {
             // No slice has more samples than an isize holds.
@@ -51,7 +51,7 @@ pub(super) fn half_tones(samples: &[f32]) -> Vec<[f32; HALF_TONES]> {
 
 /// The spectrum of the window with a turning number in it, by Parseval's theorem: the sum over samples is the sum over
 /// bins. The negative frequencies hold next to nothing, so half a spectrum does.
-fn kernel(half_tone: usize) -> Kernel {
+fn kernel(half_tone: usize, frames: &mut Frames) -> Kernel {
     let hz = LOWEST_HZ * (half_tone as f64 / 12.0).exp2();
     let length = ((PERIODS * f64::from(RATE_HZ) / hz).round() as usize).min(LONGEST);
     let window = hann(length);
@@ -64,7 +64,6 @@ fn kernel(half_tone: usize) -> Kernel {
         turning[0][at] = 2.0 * weight / sum * angle.cos() as f32;
         turning[1][at] = 2.0 * weight / sum * angle.sin() as f32;
     }
-    let mut frames = Frames::under(vec![1.0; SPECTRUM]);
     let [real, imaginary] = turning.map(|part| frames.at(&part, 0).to_vec());
     let weights: Vec<Complex<f32>> = real
         .iter()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::AudioError;
-use super::frames::Frames;
+use super::frames::{Frames, summit};
 
 /// Fewest and most samples of a spectrum.
 const SIZES: std::ops::RangeInclusive<usize> = 64..=65_536;
@@ -93,8 +93,5 @@ fn dominant(bins: &[f32]) -> Option<f64> {
         return None;
     }
     let log = |bin: usize| bins.get(bin).map_or(f64::NEG_INFINITY, |value| f64::from(value.max(1e-12)).ln());
-    let (before, here, after) = (log(at - 1), log(at), log(at + 1));
-    let curve = before - 2.0 * here + after;
-    let shift = if curve.is_finite() && curve < 0.0 { 0.5 * (before - after) / curve } else { 0.0 };
-    Some(at as f64 + shift.clamp(-0.5, 0.5))
+    Some(at as f64 + summit([log(at - 1), log(at), log(at + 1)]))
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frames::summit;
 use super::onsets::Onsets;
 
 /// Tempi outside of this are taken for twice or half of themselves. Beats per minute.
@@ -76,10 +77,7 @@ impl Likeness {
         let at = (from..=to)
             .filter(|&at| at + 1 < self.0.len())
             .max_by(|&a, &b| self.0[a].total_cmp(&self.0[b]))?;
-        let (before, here, after) = (self.0[at - 1], self.0[at], self.0[at + 1]);
-        let curve = before - 2.0 * here + after;
-        let shift = if curve < 0.0 { (0.5 * (before - after) / curve).clamp(-0.5, 0.5) } else { 0.0 };
-        Some((at as f64 + shift, here))
+        Some((at as f64 + summit([self.0[at - 1], self.0[at], self.0[at + 1]]), self.0[at]))
     }
 
     /// How well the period fits: the mean over its multiples that the sound is long enough for, two at least.
