@@ -48,6 +48,11 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// What of it a run depends on, for the names of what is kept: a recording counts by its contents, wherever it lies.
+    pub(crate) fn identity(&self) -> (Self, String) {
+        (Self { stimulus: Stimulus::default(), ..self.clone() }, self.stimulus.id())
+    }
+
     /// The default plan for `pattern`.
     pub fn of(pattern: impl Into<String>) -> Self {
         Self { pattern: pattern.into(), ..Self::default() }

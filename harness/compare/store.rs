@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::revision::Numbers;
-use crate::capture::{Plan, Stimulus};
+use crate::capture::Plan;
 use crate::digest::Sha;
 use crate::stored::{self, StoredError};
 
@@ -59,9 +59,7 @@ impl Known {
 
 /// None if the plan cannot be written as JSON, which does not happen.
 fn path(cache: &Path, program: Sha, plan: &Plan, deadline_ns: u64) -> Option<PathBuf> {
-    // Where a recording lies does not matter, so that it can be moved.
-    let stimulus = plan.stimulus.id();
-    let plan = Plan { pattern: String::new(), stimulus: Stimulus::default(), ..plan.clone() };
+    let (plan, stimulus) = Plan { pattern: String::new(), ..plan.clone() }.identity();
     let key = Sha::of(serde_json::to_vec(&(FORMAT, plan, stimulus, deadline_ns)).ok()?);
     Some(cache.join("measurements").join(format!("{program}-{}.json", key.short())))
 }
@@ -91,7 +89,7 @@ mod tests {
         let (cache, program) = (cache.path(), Sha::of("program"));
         let hearing = |path: &str, sha256| {
             let name = crate::audio::RecordingName { path: path.into(), sha256, seconds: 1.0 };
-            Plan { stimulus: Stimulus::Recording(name), ..Plan::of("a") }
+            Plan { stimulus: crate::capture::Stimulus::Recording(name), ..Plan::of("a") }
         };
         let known = Known::new(vec!["a".to_owned()]);
         known.write(cache, program, &hearing("here/a.wav", Sha::of("a")), 7).unwrap();

@@ -19,7 +19,9 @@ pub(super) const FORMAT: u32 = 2;
 
 /// None if there is none, or it cannot be read.
 pub(super) fn read(cache: &Path, elf: Sha, plan: &Plan) -> Option<Profile> {
-    stored::read(&path(cache, elf, plan)?, "a profile", FORMAT).ok()
+    let profile: Profile = stored::read(&path(cache, elf, plan)?, "a profile", FORMAT).ok()?;
+    // Its recording may have lain elsewhere.
+    Some(Profile { plan: plan.clone(), ..profile })
 }
 
 /// # Errors
@@ -34,6 +36,6 @@ pub(super) fn write(cache: &Path, elf: Sha, profile: &Profile) -> Result<(), Sto
 
 /// None if the plan cannot be written as JSON, which does not happen.
 fn path(cache: &Path, elf: Sha, plan: &Plan) -> Option<PathBuf> {
-    let key = Sha::of(serde_json::to_vec(&(FORMAT, plan)).ok()?);
+    let key = Sha::of(serde_json::to_vec(&(FORMAT, plan.identity())).ok()?);
     Some(cache.join("profiles").join(format!("{elf}-{}.json", key.short())))
 }
