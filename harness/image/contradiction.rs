@@ -4,10 +4,7 @@
 //! that they lack is undeclared here and not there. Some errors have nothing to do with that, and then the message can
 //! say so.
 
-use super::Diagnostic;
-
-/// Where files of a checkout lie in the build.
-const CHECKOUT: &str = "checkout/";
+use super::{CHECKOUT, Diagnostic};
 
 /// What the errors of a build say about the checkout.
 #[derive(Debug, Default, PartialEq)]

@@ -71,6 +71,11 @@ impl Image {
     }
 }
 
+/// Where the files of a checkout lie in a build: how their paths begin in messages and debug information.
+pub(crate) const CHECKOUT: &str = "checkout/";
+/// Where those that were generated lie.
+pub(crate) const GENERATED: &str = "generated/";
+
 /// What an image is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

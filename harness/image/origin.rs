@@ -1,23 +1,23 @@
 //! Which pattern and node, or which file of a checkout, a compiler's message is about.
 
-use super::Diagnostic;
+use super::{CHECKOUT, Diagnostic, GENERATED};
 use crate::source::Source;
 
 /// Adds pattern and node to a message about generated code, makes paths of a checkout relative to it, and leaves other
 /// messages as they are.
 pub(super) fn trace(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
-    if let Some(path) = diagnostic.file.strip_prefix("checkout/") {
+    if let Some(path) = diagnostic.file.strip_prefix(CHECKOUT) {
         diagnostic.file = path.to_owned();
     }
     if source.origin().is_some() {
-        diagnostic.message = diagnostic.message.replace(" of checkout/", " of ");
+        diagnostic.message = diagnostic.message.replace(&format!(" of {CHECKOUT}"), " of ");
         if diagnostic.message.starts_with("undefined symbol: ") {
             diagnostic
                 .message
                 .push_str(", which neither k1-hil nor a source that the manifest names defines");
         }
     }
-    let path = diagnostic.file.strip_prefix("generated/").unwrap_or(&diagnostic.file);
+    let path = diagnostic.file.strip_prefix(GENERATED).unwrap_or(&diagnostic.file);
     if let Some(file) = source.files.iter().find(|file| file.path == path) {
         diagnostic.pattern.clone_from(&file.pattern);
         diagnostic.node = file.node_at(diagnostic.line).map(str::to_owned);

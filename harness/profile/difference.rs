@@ -7,16 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Function, Profile};
 use crate::capture::Plan;
+use crate::image::{CHECKOUT, GENERATED};
 
 /// How much of a change, by its size, must lie within a function that is said to hold it. More than all of it is as bad as
 /// less: then something else makes up for a part. That a change of the picture changes what is done with it elsewhere must
 /// not hide where it comes from.
 const MOST_OF_IT: std::ops::RangeInclusive<f64> = 2.0 / 3.0..=4.0 / 3.0;
-
-/// Where the firmware under test lies. What this program brings is the same on both sides: a sine takes more instructions
-/// because somebody calls it more often.
-const CHECKOUT: &str = "checkout/";
-const GENERATED: &str = "generated/";
 
 /// How the functions of a pattern changed from one firmware to another, over all frames of the plan together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -137,6 +133,8 @@ fn within(pairs: &[Pair<'_>], change: i64, changed: &BTreeSet<String>) -> Option
     };
     // Who calls a function with other arguments changed, and the function did not.
     innermost(&|file| file.strip_prefix(CHECKOUT).is_some_and(|path| changed.contains(path)))
+        // What this program brings is the same on both sides: a sine takes more instructions because somebody calls it
+        // more often.
         .or_else(|| innermost(&|file| file.starts_with(CHECKOUT) || file.starts_with(GENERATED)))
         .map(|function| function.name.clone())
 }

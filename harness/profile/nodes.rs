@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
+use crate::image::{CHECKOUT, GENERATED};
 use crate::source::{Source, SourceFile};
 
 /// What the nodes of a graph cost, over all frames of a profile together.
@@ -61,7 +62,7 @@ pub fn nodes(profile: &Profile, source: &Source) -> Option<Nodes> {
 /// was added to.
 fn is_file(path: &str, file: &str) -> bool {
     let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
-    match (path.strip_prefix("generated/"), path.strip_prefix("checkout/")) {
+    match (path.strip_prefix(GENERATED), path.strip_prefix(CHECKOUT)) {
         (Some(path), _) => path == file,
         (_, Some(path)) => path.rsplit_once('/').is_some_and(|(_, found)| found == name),
         _ => false,

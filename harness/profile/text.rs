@@ -1,6 +1,7 @@
 //! Profiles for people and for tools that draw flame graphs.
 
 use super::{Line, Nodes, Profile, ProfileTable};
+use crate::image::CHECKOUT;
 use crate::verdict::words::{counted, thousands};
 
 /// The functions that take most of a frame, each with its hottest lines, in instructions per frame; the nodes of the graph
@@ -62,7 +63,7 @@ impl Line {
 
 /// A file of a checkout as it is called there.
 pub(crate) fn path(file: &str) -> &str {
-    file.strip_prefix("checkout/").unwrap_or(file)
+    file.strip_prefix(CHECKOUT).unwrap_or(file)
 }
 
 /// A line per stack, `outermost;…;innermost COUNT`, as the tools that draw flame graphs read it. Counts are over all
