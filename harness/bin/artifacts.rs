@@ -12,6 +12,7 @@ use k1_hil::artifacts::{
 use k1_hil::image::Image;
 
 use crate::failure::Failure;
+use crate::places;
 use crate::shell::Shell;
 
 #[derive(clap::Args, Debug)]
@@ -187,13 +188,10 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
 /// Opens the store that is named, or the user's own. Credentials come from the variables that the clouds' tools read.
 fn open(store: Option<&str>) -> Result<Store, Failure> {
     let Some(address) = store else {
-        let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        let usual = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
-        let data = var("XDG_DATA_HOME").filter(|folder| folder.is_absolute());
-        let data = data.or_else(|| var("HOME").map(|home| home.join(usual))).ok_or_else(|| {
+        let folder = places::artifacts().ok_or_else(|| {
             Failure::Usage("no store is given, and HOME is not set; use --store or K1_HIL_STORE".to_owned())
         })?;
-        return Ok(Store::at(&data.join("k1-hil").join("artifacts"))?);
+        return Ok(Store::at(&folder)?);
     };
     let of_clouds = |name: &str| ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix));
     let settings = std::env::vars_os().filter_map(|(name, value)| {

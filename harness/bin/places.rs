@@ -19,6 +19,12 @@ pub(crate) fn ledger() -> Option<Ledger> {
     folder(&env, "XDG_STATE_HOME", ".local/state").map(|folder| Ledger::at(folder.join("boards")))
 }
 
+/// Where artifacts are kept if nothing else is said: in `k1-hil/artifacts` of `XDG_DATA_HOME`, `~/.local/share` or
+/// `~/Library/Application Support`.
+pub(crate) fn artifacts() -> Option<PathBuf> {
+    folder(&env, "XDG_DATA_HOME", ".local/share").map(|folder| folder.join("artifacts"))
+}
+
 /// The locks of this host, or those in `HIL_LOCKS`.
 pub(crate) fn locks() -> Locks {
     env("HIL_LOCKS").map_or_else(Locks::of_host, Locks::at)

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use k1_hil::board::inventory::{Entry, Looked, Reach};
+use k1_hil::board::inventory::{Entry, Looked};
 use k1_hil::board::lease::State;
 use k1_hil::board::ledger::Reliability;
 use k1_hil::board::{Address, Mac};
@@ -87,7 +87,7 @@ pub(crate) fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
 fn row(entry: Entry, state: State, reliability: Option<Reliability>) -> Row {
     Row {
         address: entry.address().cloned(),
-        is_virtual: !matches!(entry.reach, Reach::Network(_)),
+        is_virtual: entry.is_virtual(),
         name: entry.name,
         mac: entry.mac,
         model: entry.model,
