@@ -2,40 +2,20 @@
 
 mod sounds;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use k1_hil::Blame;
-use k1_hil::audio::{
-    self, AudioError, ExportFormat, Features, FileSeen, Part, RATE_HZ, Recording, Sound, Tempo,
-};
+use k1_hil::audio::{self, AudioError, ExportFormat, Features, Part, RATE_HZ, Recording, Sound, Tempo};
 use proptest::prelude::*;
 use rstest::rstest;
-use sounds::{CD_HZ, clicks, drums, float_wav, mix, noise, riff, tone, wav, write};
+use sounds::{CD_HZ, clicks, drums, fixture, float_wav, mix, noise, riff, sound, tone, wav, write};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sounds").join(name)
-}
-
 fn decode(path: &Path) -> Result<Sound, AudioError> {
     audio::decode(path, RATE_HZ, &Part::default())
-}
-
-/// A sound at the boards' rate, from no file.
-fn sound(samples: Vec<f32>) -> Sound {
-    let file = FileSeen {
-        path: "made.wav".into(),
-        bytes: 0,
-        container: "wave".to_owned(),
-        codec: "pcm_f32le".to_owned(),
-        sample_rate_hz: RATE_HZ,
-        channels: Some(1),
-        seconds: None,
-    };
-    Sound { file, rate_hz: RATE_HZ, samples, broken_packets: 0 }
 }
 
 fn tempo_of(samples: &[f32]) -> Tempo {

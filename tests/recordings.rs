@@ -2,34 +2,14 @@
 
 mod sounds;
 
-use std::path::{Path, PathBuf};
-
 use k1_hil::Blame;
-use k1_hil::audio::{CHUNK, FileSeen, NotARecording, RATE_HZ, Recording, Sound};
+use k1_hil::audio::{CHUNK, NotARecording, RATE_HZ, Recording};
 use proptest::prelude::*;
 use rstest::rstest;
-use sounds::{clicks, noise, riff, tone, wav, write};
+use sounds::{clicks, fixture, noise, riff, sound, tone, wav, write};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sounds").join(name)
-}
-
-/// A sound at the boards' rate, from no file.
-fn sound(samples: Vec<f32>) -> Sound {
-    let file = FileSeen {
-        path: "made.wav".into(),
-        bytes: 0,
-        container: "wave".to_owned(),
-        codec: "pcm_f32le".to_owned(),
-        sample_rate_hz: RATE_HZ,
-        channels: Some(1),
-        seconds: None,
-    };
-    Sound { file, rate_hz: RATE_HZ, samples, broken_packets: 0 }
 }
 
 fn recording(samples: Vec<f32>) -> Recording {

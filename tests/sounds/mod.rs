@@ -4,6 +4,8 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
+use k1_hil::audio::{FileSeen, RATE_HZ, Sound};
+
 /// What most sound files have.
 pub const CD_HZ: u32 = 44_100;
 
@@ -102,4 +104,23 @@ pub fn drums(bpm: f64, seconds: f64, rate_hz: u32) -> Vec<f32> {
             (drum + cymbal) as f32
         })
         .collect()
+}
+
+/// A sound at the boards' rate, from no file.
+pub fn sound(samples: Vec<f32>) -> Sound {
+    let file = FileSeen {
+        path: "made.wav".into(),
+        bytes: 0,
+        container: "wave".to_owned(),
+        codec: "pcm_f32le".to_owned(),
+        sample_rate_hz: RATE_HZ,
+        channels: Some(1),
+        seconds: None,
+    };
+    Sound { file, rate_hz: RATE_HZ, samples, broken_packets: 0 }
+}
+
+/// A sound file that comes with the tests.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sounds").join(name)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use k1_hil::audio::{FileSeen, RATE_HZ, Recording, Sound};
+use k1_hil::audio::Recording;
 use k1_hil::board::RunState;
 use k1_hil::board::probe::{FrameRecord, Frames};
 use rstest::rstest;
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{arm, board_with, get, info, pictures, post, post_as, request, run, within};
 use crate::images::images;
+use crate::sounds::sound;
 
 /// The records with what tells two runs apart taken out: place in the board's life and run id.
 fn relative(frames: &Frames) -> Vec<FrameRecord> {
@@ -104,20 +105,6 @@ async fn only_a_recording_is_kept_and_only_the_kept_one_is_played() {
     assert_eq!(post(board.address(), "/api/hil/run", &order(&name)).await.status, 200);
     let refused = post(board.address(), "/api/hil/stimulus", &json!({"kind": &unknown})).await;
     assert_eq!(refused.status, 412);
-}
-
-/// A sound from no file.
-fn sound(samples: Vec<f32>) -> Sound {
-    let file = FileSeen {
-        path: "made.wav".into(),
-        bytes: 0,
-        container: "wave".to_owned(),
-        codec: "pcm_f32le".to_owned(),
-        sample_rate_hz: RATE_HZ,
-        channels: Some(1),
-        seconds: None,
-    };
-    Sound { file, rate_hz: RATE_HZ, samples, broken_packets: 0 }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
