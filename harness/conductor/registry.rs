@@ -80,8 +80,7 @@ impl<C> Registry<C> {
         F: Fn(I, Job<C>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<O, Failed>> + Send + 'static,
     {
-        let before = self.tasks.insert(name, Task::new(name, description, limits, work));
-        assert!(before.is_none(), "two tasks are called {name}");
+        self.insert(Task::new(name, description, limits, work));
         self
     }
 
@@ -92,11 +91,14 @@ impl<C> Registry<C> {
     /// If both have a task of the same name.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        for (name, task) in other.tasks {
-            let before = self.tasks.insert(name, task);
-            assert!(before.is_none(), "two tasks are called {name}");
-        }
+        other.tasks.into_values().for_each(|task| self.insert(task));
         self
+    }
+
+    fn insert(&mut self, task: Task<C>) {
+        let name = task.name;
+        let before = self.tasks.insert(name, task);
+        assert!(before.is_none(), "two tasks are called {name}");
     }
 
     /// The task of that name.
