@@ -1,65 +1,15 @@
-//! Commits of a firmware beside each other, on real builds and virtual boards: diff, bisect, history, and firmware that
-//! misbehaves.
+//! Commits of a firmware beside each other, on real builds and virtual boards: diff, bisect, history.
 
 mod shaped;
 
 use std::path::Path;
-use std::process::{Command, Output};
 
-use k1_hil::tools::Toolbox;
 use shaped::Checkout;
+use shaped::commands::{Bench, all_of, code, json, text};
 
 const STATIC: &str = "firmware/src/patterns/static_family.hpp";
 const AUDIO: &str = "firmware/src/patterns/audio_family.hpp";
 const CONTEXT: &str = "firmware/src/pattern_render_context.h";
-
-/// A cache that knows no image and no number, with this machine's tools and objects.
-struct Bench {
-    cache: tempfile::TempDir,
-    out: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let tools = Toolbox::from_env().unwrap();
-        let setup = Command::new(env!("CARGO_BIN_EXE_k1-hil")).arg("setup").output().unwrap();
-        assert!(setup.status.success(), "{}", all_of(&setup));
-        let cache = tempfile::tempdir().unwrap();
-        for shared in ["python", "zig", "checkouts"] {
-            std::fs::create_dir_all(tools.cache().join(shared)).unwrap();
-            std::os::unix::fs::symlink(tools.cache().join(shared), cache.path().join(shared)).unwrap();
-        }
-        Self { cache, out: tempfile::tempdir().unwrap() }
-    }
-
-    fn run(&self, arguments: &[&str], checkout: &Checkout) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_k1-hil"))
-            .args(arguments)
-            .arg("--checkout")
-            .arg(checkout.path())
-            .current_dir(self.out.path())
-            .env("K1_HIL_CACHE", self.cache.path())
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap()
-    }
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("the command ended by itself")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn all_of(output: &Output) -> String {
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", all_of(output)))
-}
 
 /// The finding of each pattern.
 fn findings(diff: &serde_json::Value) -> Vec<(String, String)> {
@@ -256,37 +206,4 @@ fn a_history_names_each_change_and_is_written_as_table_and_plot() {
     assert!(csv.contains("\"'=HYPERLINK(\"\"x\"\") <script>\",,does not build,"), "{csv}");
     let html = out("history.html");
     assert!(html.contains("<svg") && html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
-}
-
-#[test]
-fn firmware_that_misbehaves_is_named_and_the_others_are_measured() {
-    let (bench, checkout) = (Bench::new(), Checkout::new());
-    checkout.edit(STATIC, "inline void draw_ember(const PatternRenderContext& context) {", "inline void draw_ember(const PatternRenderContext& context) {\n    while (context.time > 0.5f) asm volatile(\"\");");
-    checkout.edit(STATIC, "    const float phase = context", "    context.leds[context.num_leds + (context.time > 0.5f)].r = 1.0f;\n    const float phase = context");
-    checkout.edit(AUDIO, "#pragma once", "#pragma once\n#include <Arduino.h>");
-    checkout.edit(AUDIO, "    static float level", "    delay(3);\n    static float level");
-    let run = bench.run(&["run", "--out", "out"], &checkout);
-    assert_eq!(code(&run), 1, "{}", all_of(&run));
-    let said = text(&run.stdout);
-    assert!(said.contains("of ember: watchdog"), "{said}");
-    assert!(said.contains("of tide: "), "{said}");
-    for measured in ["fold", "breath"] {
-        assert!(said.lines().any(|line| line.starts_with(measured) && line.contains("PASS")), "{said}");
-    }
-    // What it waited is part of the frame: 3 ms are 750,000 instructions.
-    let result: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(bench.out.path().join("out/result.json")).unwrap()).unwrap();
-    let breath = result["results"].as_array().unwrap().iter().find(|r| r["pattern"] == "breath").unwrap();
-    let median = breath["verdict"]["statistics"]["render"]["median_ticks"].as_u64().unwrap();
-    assert!((750_000..800_000).contains(&median), "{median}");
-    assert_eq!(result["notes"].as_array().unwrap().len(), 1);
-    assert_eq!(result["image"]["origin"]["dirty"], true);
-
-    let unknown = bench.run(&["run", "glow"], &checkout);
-    assert_eq!(code(&unknown), 2, "{}", all_of(&unknown));
-    assert!(
-        text(&unknown.stderr).contains("has no pattern glow; it has ember, tide, fold, breath"),
-        "{}",
-        all_of(&unknown)
-    );
 }

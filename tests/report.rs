@@ -63,7 +63,8 @@ fn session() -> (Report, Vec<Capture>) {
     let panic = Panic {
         reason: "watchdog: a frame took longer than 1000 ms".to_owned(),
         pattern: "spiral".to_owned(),
-        frame: 42,
+        frame: 530,
+        run_frame: Some(42),
         pc: 0x8000_1234,
         value: 0,
         boot_id: 11,

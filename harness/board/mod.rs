@@ -224,12 +224,28 @@ pub struct Panic {
     pub pattern: String,
     /// Sequence number the frame would have had.
     pub frame: u32,
+    /// Its place in the measured run, from 0; below 0 in the warm-up, of which -1 is the last. Absent outside of a run,
+    /// and where the board does not say.
+    #[serde(default)]
+    pub run_frame: Option<i64>,
     /// Program counter.
     pub pc: u32,
     /// Faulting address or instruction.
     pub value: u32,
     /// The boot that ended in it.
     pub boot_id: u32,
+}
+
+impl Panic {
+    /// `frame 7`, `warm-up frame -7`: the place in the run where it is known, for the board's own count of frames is another
+    /// one each time.
+    pub fn place(&self) -> String {
+        match self.run_frame {
+            Some(frame) if frame < 0 => format!("warm-up frame {frame}"),
+            Some(frame) => format!("frame {frame}"),
+            None => format!("frame {}", self.frame),
+        }
+    }
 }
 
 /// What went wrong between the host and a board.

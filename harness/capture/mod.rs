@@ -187,7 +187,7 @@ pub enum CaptureError {
     #[error("{board} no longer runs what was deployed: {reason}")]
     Changed { board: String, reason: String },
     /// The firmware crashed or hung.
-    #[error("the firmware died drawing frame {} of {}: {}", panic.frame, panic.pattern, panic.reason)]
+    #[error("the firmware died drawing {} of {}: {}", panic.place(), panic.pattern, panic.reason)]
     Died { board: String, panic: Panic },
     /// The run did not end in time.
     #[error("{board} recorded {recorded} of {frames} frames of {pattern} within {seconds} s")]

@@ -305,7 +305,8 @@ fn failure(
     let defines = |name: &str| {
         files.values().any(|text| contradiction::defines_type(&String::from_utf8_lossy(text), name))
     };
-    let proof = log.evidence.proof(defines).cloned();
+    let is_generated = |error: &Diagnostic| origin::trace(error.clone(), source).pattern.is_some();
+    let proof = log.evidence.proof(defines).filter(|error| !is_generated(error)).cloned();
     let others = log.errors.into_iter().filter(|error| Some(error) != proof.as_ref());
     let errors = proof.iter().cloned().chain(others).map(|error| origin::trace(error, source)).collect();
     match proof {
