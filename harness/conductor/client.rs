@@ -104,6 +104,15 @@ impl Client {
         self.post_task(update, Patience::USUAL.deadline).await
     }
 
+    /// As [`Client::update`], and asks for another task of the same kind, from the same queue, without waiting for one.
+    ///
+    /// If the answer does not arrive, a task may have been given to nobody, as with a poll.
+    pub(super) async fn update_for_next(&self, update: &Update) -> Result<Option<TaskSeen>, ConductorError> {
+        let request = Request::new(Method::POST, &["tasks", "update-v2"]).body(update);
+        let answer = self.transport.ask(&request, Patience::once(Patience::USUAL.deadline)).await?;
+        if answer.body.is_empty() { Ok(None) } else { self.read(&request, &answer).map(Some) }
+    }
+
     async fn post_task(
         &self,
         body: &impl serde::Serialize,

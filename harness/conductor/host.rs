@@ -1,7 +1,7 @@
 //! The worker host: asks for work, has it done, reports it.
 //!
 //! ```text
-//! permit ─▶ poll ─▶ work under a lease ─▶ result on disk ─▶ result at the server ─▶ permit
+//! permit ─▶ poll ─▶ work under a lease ─▶ result on disk ─▶ result at the server ─▶ next task, if it has one, or permit
 //! ```
 //!
 //! Each kind of task has a lane of its own for each queue that is served, with as many permits as may be done at once.
@@ -258,25 +258,32 @@ async fn poll<C>(
     Polled { permit, result }
 }
 
-/// Does what a poll brought, or hands it back if the worker is about to stop.
+/// Does what a poll brought, and what the server answers with to each result. What arrives when the worker is about to
+/// stop is handed back.
 async fn attempt<C: Send + Sync + 'static>(
     host: Arc<Host<C>>,
     name: &'static str,
-    seen: TaskSeen,
+    mut seen: TaskSeen,
     _permit: OwnedSemaphorePermit,
 ) {
-    if *host.phase.borrow() != Phase::Working {
-        // If that fails, the lease runs out and another worker gets it then.
-        let handed_back = host.client.hand_back(&seen, &host.options.name).await.is_ok();
-        host.event(Event::TaskHandedBack { task: name.to_owned(), id: seen.task_id, handed_back });
-        return;
-    }
     let Some(task) = host.registry.get(name) else { return };
-    host.perform(task, seen).await;
+    loop {
+        if !host.is_working() {
+            // If that fails, the lease runs out and another worker gets it then.
+            let handed_back = host.client.hand_back(&seen, &host.options.name).await.is_ok();
+            host.event(Event::TaskHandedBack { task: name.to_owned(), id: seen.task_id, handed_back });
+            return;
+        }
+        match host.perform(task, seen).await {
+            Some(next) => seen = next,
+            None => return,
+        }
+    }
 }
 
 impl<C: Send + Sync + 'static> Host<C> {
-    async fn perform(&self, task: &Task<C>, seen: TaskSeen) {
+    /// Does a task and reports it; returns the next one if the server gave it in return.
+    async fn perform(&self, task: &Task<C>, seen: TaskSeen) -> Option<TaskSeen> {
         let begun = Instant::now();
         self.event(Event::TaskReceived { task: task.name.to_owned(), id: seen.task_id.clone() });
         let voice = Voice::new(self.on_event.clone());
@@ -298,8 +305,8 @@ impl<C: Send + Sync + 'static> Host<C> {
         let work = task.work(seen.input_data, job);
         let limit = Duration::from_secs(task.limits.timeout.into());
         let outcome = lease::hold(&self.client, lease, work, limit, self.reached(Phase::Ending)).await;
-        let status = match outcome.statement() {
-            None => "CANCELED".to_owned(),
+        let (status, next) = match outcome.statement() {
+            None => ("CANCELED".to_owned(), None),
             Some(statement) => {
                 let mut logs = voice.take_log();
                 if let Some(reason) = statement.whole_reason {
@@ -317,39 +324,50 @@ impl<C: Send + Sync + 'static> Host<C> {
                     output_data: statement.output,
                     logs: logs.into_iter().map(entry).collect(),
                 };
-                self.report(&update).await
+                let wants_next = self.is_working();
+                self.report(&update, wants_next).await
             }
         };
         let seconds = begun.elapsed().as_secs_f64();
         self.event(Event::TaskEnded { task: task.name.to_owned(), id: seen.task_id, status, seconds });
+        next
     }
 
-    /// Puts a result on disk and sends it until the server has it; returns the status as people read it.
-    async fn report(&self, update: &Update) -> String {
+    /// Puts a result on disk and sends it until the server has it; returns the status as people read it, and the next
+    /// task if that is wanted and the server has one.
+    async fn report(&self, update: &Update, wants_next: bool) -> (String, Option<TaskSeen>) {
         // A disk that is full is no reason to keep a result from the server.
         if let Err(error) = self.spool.put(update) {
             self.event(Event::SpoolUnusable { reason: crate::story::one_line(&error) });
         }
-        let deliver = self.spool.deliver(&self.client, update);
+        let deliver = self.spool.deliver(&self.client, update, wants_next);
         let give_up = async {
             self.reached(Phase::Ending).await;
             tokio::time::sleep(LAST_WORD).await;
         };
         tokio::select! {
             biased;
-            delivery = deliver => match delivery {
-                Delivery::Done => update.status.as_str().to_owned(),
-                Delivery::Unknown => "UNKNOWN TO THE SERVER".to_owned(),
-                Delivery::Refused => "REFUSED BY THE SERVER".to_owned(),
-            },
-            () = give_up => "KEPT FOR THE NEXT START".to_owned(),
+            (delivery, next) = deliver => {
+                let status = match delivery {
+                    Delivery::Done => update.status.as_str(),
+                    Delivery::Unknown => "UNKNOWN TO THE SERVER",
+                    Delivery::Refused => "REFUSED BY THE SERVER",
+                };
+                (status.to_owned(), next)
+            }
+            () = give_up => ("KEPT FOR THE NEXT START".to_owned(), None),
         }
     }
 
     /// Sends a result that an earlier process left.
     async fn resend(&self, update: &Update) {
-        let status = self.report(update).await;
+        let (status, _) = self.report(update, false).await;
         self.event(Event::ResultResent { id: update.task_id.clone(), status });
+    }
+
+    /// Whether new work may begin.
+    fn is_working(&self) -> bool {
+        *self.phase.borrow() == Phase::Working
     }
 
     /// Ready when the worker has come to `phase`.

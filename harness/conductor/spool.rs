@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConductorError;
 use super::client::Client;
-use super::model::Update;
+use super::model::{TaskSeen, Update};
 use super::outcome::Status;
 use super::transport::backoff;
 use crate::digest::Sha;
@@ -99,12 +99,18 @@ impl Spool {
         Ok(found)
     }
 
-    /// Sends `update` until the server has it, however long that takes, and forgets it then. The future may be
-    /// dropped: the result is still on disk.
-    pub async fn deliver(&self, client: &Client, update: &Update) -> Delivery {
-        let delivery = deliver(client, update).await;
+    /// Sends `update` until the server has it, however long that takes, and forgets it then; if `wants_next`, the server
+    /// may answer with the next task. The future may be dropped: the result is still on disk.
+    pub async fn deliver(
+        &self,
+        client: &Client,
+        update: &Update,
+        wants_next: bool,
+    ) -> (Delivery, Option<TaskSeen>) {
+        let mut next = None;
+        let delivery = deliver(client, update, wants_next, &mut next).await;
         self.remove(&update.task_id);
-        delivery
+        (delivery, next)
     }
 
     fn path(&self, task: &str) -> PathBuf {
@@ -114,12 +120,26 @@ impl Spool {
     }
 }
 
-async fn deliver(client: &Client, update: &Update) -> Delivery {
+async fn deliver(
+    client: &Client,
+    update: &Update,
+    mut wants_next: bool,
+    next: &mut Option<TaskSeen>,
+) -> Delivery {
     let mut failures = 0;
     let mut server_faults = 0;
     loop {
-        let refused = match client.update(update).await {
+        let sent = if wants_next {
+            client.update_for_next(update).await.map(|found| *next = found)
+        } else {
+            client.update(update).await
+        };
+        // Once: older servers do not know that call, and after a broken connection the answer may have been lost with
+        // a task in it.
+        let asked_for_next = std::mem::take(&mut wants_next);
+        let refused = match sent {
             Ok(()) => return Delivery::Done,
+            Err(ConductorError::Refused { status: 404 | 405, .. }) if asked_for_next => continue,
             Err(ConductorError::Refused { status: 400 | 404 | 405..=428, message, .. }) => Some(message),
             Err(ConductorError::Refused { status: 500, message, .. }) => {
                 server_faults += 1;
