@@ -28,6 +28,7 @@ pub mod session;
 pub mod compare;
 pub mod artifacts;
 pub mod conductor;
+pub mod notify;
 
 pub mod tools;
 pub mod digest;
