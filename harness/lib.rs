@@ -29,6 +29,7 @@ pub mod compare;
 pub mod artifacts;
 pub mod conductor;
 pub mod notify;
+pub mod webhook;
 
 pub mod tools;
 pub mod digest;
