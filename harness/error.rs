@@ -46,6 +46,10 @@ pub enum Error {
     Artifact(#[from] crate::artifacts::ArtifactError),
     #[error(transparent)]
     Conductor(#[from] crate::conductor::ConductorError),
+    #[error(transparent)]
+    WebhookConfig(#[from] crate::webhook::ConfigError),
+    #[error(transparent)]
+    WebhookQueue(#[from] crate::webhook::QueueError),
 }
 
 impl Error {
@@ -71,6 +75,8 @@ impl Error {
             Self::Compare(e) => e.blame(),
             Self::Artifact(e) => e.blame(),
             Self::Conductor(e) => e.blame(),
+            Self::WebhookConfig(_) => Blame::Configuration,
+            Self::WebhookQueue(e) => e.blame(),
         }
     }
 }

@@ -81,6 +81,20 @@ pub enum Event {
     ServerAway { server: String, reason: String },
     /// It answers again.
     ServerBack { server: String },
+    /// A webhook's delivery waits for these workflows to be started.
+    DeliveryQueued { delivery: String, workflows: Vec<String> },
+    /// A webhook's delivery was genuine and starts nothing.
+    DeliveryIgnored { delivery: String, reason: String },
+    /// A webhook's delivery was not taken; `status` is what its sender was told.
+    DeliveryRefused { status: u16, reason: String },
+    /// A workflow was started for a delivery.
+    WorkflowStarted { workflow: String, delivery: String },
+    /// A workflow could not be started yet; it is tried again after `wait`.
+    StartDelayed { workflow: String, delivery: String, reason: String, wait: std::time::Duration },
+    /// A workflow can never be started; its delivery is among the failed ones.
+    StartGivenUp { workflow: String, delivery: String, reason: String },
+    /// The webhook's queue on disk cannot be changed. It is tried again and again.
+    QueueUnusable { reason: String },
 }
 
 /// Drops every event.

@@ -28,6 +28,8 @@ pub mod session;
 pub mod compare;
 pub mod artifacts;
 pub mod conductor;
+pub mod notify;
+pub mod webhook;
 
 pub mod tools;
 pub mod digest;

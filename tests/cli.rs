@@ -78,6 +78,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("judge")]
 #[case("report")]
 #[case("artifacts")]
+#[case("webhook")]
 #[case("vboard")]
 #[case("audio")]
 #[case("conductor")]

@@ -33,6 +33,7 @@ mod report;
 mod run;
 mod setup;
 mod vboard;
+mod webhook;
 
 use failure::Failure;
 use shell::Shell;
@@ -100,6 +101,8 @@ enum Command {
     Audio(audio::Args),
     /// The same steps as durable workflows: a Conductor server, and workers for it
     Conductor(conductor::Args),
+    /// Receive GitHub's pushes and pull requests, and start their workflows
+    Webhook(webhook::Args),
     /// List the tools that are needed, and which are there
     Doctor,
     /// Install the tools that are missing
@@ -119,7 +122,11 @@ fn main() -> ExitCode {
         Err(error) => return Failure::Runtime(error).show(cli.json),
     };
     let json = cli.json;
-    let ends_itself = matches!(&cli.command, Command::Conductor(args) if args.ends_itself());
+    let ends_itself = match &cli.command {
+        Command::Conductor(args) => args.ends_itself(),
+        Command::Webhook(_) => true,
+        _ => false,
+    };
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -160,6 +167,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Audio(args) => audio::main(&shell, &args),
         Command::Conductor(args) => conductor::main(&shell, args).await,
+        Command::Webhook(args) => webhook::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
         Command::Setup(args) => setup::main(&shell, &args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),

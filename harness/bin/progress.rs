@@ -152,6 +152,21 @@ fn line(event: &Event) -> Option<String> {
         Event::SpoolUnusable { reason } => reason.clone(),
         Event::ServerAway { reason, .. } => format!("{reason}; trying again until it answers"),
         Event::ServerBack { server } => format!("{server} answers again"),
+        Event::DeliveryQueued { delivery, workflows } => {
+            format!("delivery {delivery} starts {}", workflows.join(", "))
+        }
+        Event::DeliveryIgnored { delivery, reason } => {
+            format!("delivery {delivery} starts nothing: {reason}")
+        }
+        Event::DeliveryRefused { status, reason } => format!("refused a delivery with {status}: {reason}"),
+        Event::WorkflowStarted { workflow, delivery } => format!("{workflow} was started for {delivery}"),
+        Event::StartDelayed { workflow, delivery, reason, wait } => {
+            format!("{workflow} for {delivery} has to wait {wait:.0?}: {reason}")
+        }
+        Event::StartGivenUp { workflow, delivery, reason } => {
+            format!("{workflow} cannot be started for {delivery}: {reason}")
+        }
+        Event::QueueUnusable { reason } => format!("{reason}; trying again"),
         _ => return None,
     })
 }

@@ -188,6 +188,32 @@ impl Client {
         if id.is_empty() { Err(self.transport.malformed(&request, "it has no id")) } else { Ok(id) }
     }
 
+    /// The runs of the workflow `name` that their starter called `correlation_id`, ended ones too, without their tasks.
+    pub async fn correlated(
+        &self,
+        name: &str,
+        correlation_id: &str,
+    ) -> Result<Vec<WorkflowSeen>, ConductorError> {
+        let request = Request::get(&["workflow", name, "correlated", correlation_id])
+            .query("includeClosed", true)
+            .query("includeTasks", false);
+        let answer = self.transport.ask(&request, Patience::USUAL).await?;
+        self.read(&request, &answer)
+    }
+
+    /// Starts a workflow unless there is a run of that name and correlation id, whatever became of it. Returns the run's
+    /// id, and whether this call started it.
+    ///
+    /// Of two calls at the same moment both may start one: the server has no such call of its own.
+    pub async fn start_once(&self, start: &Start) -> Result<(String, bool), ConductorError> {
+        if let Some(correlation_id) = &start.correlation_id
+            && let Some(run) = self.correlated(&start.name, correlation_id).await?.into_iter().next()
+        {
+            return Ok((run.workflow_id, false));
+        }
+        Ok((self.start(start).await?, true))
+    }
+
     /// The run with that id, `with_tasks` or without; none if the server does not know it.
     pub async fn workflow(&self, id: &str, with_tasks: bool) -> Result<Option<WorkflowSeen>, ConductorError> {
         let request = Request::get(&["workflow", id]).query("includeTasks", with_tasks);

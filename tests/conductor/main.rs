@@ -10,4 +10,5 @@ mod local;
 mod restart;
 mod shutdown;
 mod tasks;
+mod webhook;
 mod worker_process;

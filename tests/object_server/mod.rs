@@ -65,7 +65,8 @@ impl ObjectServer {
                 "-ip.bind=127.0.0.1",
             ])
             .args(["-master.telemetry=false", "-volume.preStopSeconds=0", "-volume.max=100"])
-            .args(["-master.volumeSizeLimitMB=64"])
+            // It would refuse everything where less than a hundredth of the disk is free.
+            .args(["-master.volumeSizeLimitMB=64", "-volume.minFreeSpace=1MiB"])
             .arg(format!("-dir={}", folder.path().display()))
             .arg(format!("-filer.localSocket={}", folder.path().join("filer.sock").display()))
             .arg(format!("-s3.config={}", config.display()))
