@@ -86,6 +86,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("conductor work")]
 #[case("doctor")]
 #[case("setup")]
+#[case("clean")]
 fn help_is_what_people_read(#[case] command: &str) {
     let folder = tempfile::tempdir().unwrap();
     let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

@@ -58,8 +58,18 @@ impl Entry {
         image.bin = self.folder.join("firmware.bin");
         image.elf = self.folder.join("firmware.elf");
         let is = |path: &Path, sha: Sha| std::fs::read(path).is_ok_and(|bytes| Sha::of(bytes) == sha);
-        (image.format == Image::FORMAT && is(&image.bin, image.sha256) && is(&image.elf, image.elf_sha256))
-            .then_some(image)
+        let whole =
+            image.format == Image::FORMAT && is(&image.bin, image.sha256) && is(&image.elf, image.elf_sha256);
+        if whole {
+            self.mark_used();
+        }
+        whole.then_some(image)
+    }
+
+    /// Its file's time tells `prune` that it is in use; a cache that cannot be written is pruned by nobody.
+    fn mark_used(&self) {
+        let file = std::fs::File::options().append(true).open(self.folder.join("image.json"));
+        let _ = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
     }
 
     /// Waits until nobody else builds this image, and keeps others from it.
