@@ -23,7 +23,7 @@ mod registry;
 pub(crate) use checkout::short;
 pub use checkout::{
     Checkout, CheckoutError, Commit, Expectation, Host, Manifest, Missing, Origin, Palette, Places,
-    Repository, SourcePath, Tree, checkout,
+    Repository, SourcePath, Tree, checkout, is_location, mirror,
 };
 pub use graft::{Changes, GraftError, graft, insert, remove};
 

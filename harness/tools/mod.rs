@@ -156,6 +156,12 @@ impl Toolbox {
         Ok(system::git(self)?.path)
     }
 
+    /// The folders where programs of the system are searched, as a value of `PATH`.
+    pub(crate) fn search_path(&self) -> std::ffi::OsString {
+        // None of them holds a separator: they came from such a value, or are written above.
+        std::env::join_paths(&self.search).unwrap_or_default()
+    }
+
     fn environment(&self) -> Environment {
         Environment::of_pins(&self.cache)
     }

@@ -4,6 +4,7 @@
 //! a commit only objects are read. Which files, and what they have to hold, a [`Manifest`] says.
 
 mod manifest;
+mod mirror;
 mod places;
 mod repository;
 mod snapshot;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use manifest::{Expectation, Host, Manifest, Missing, SourcePath};
+pub use mirror::{is_location, mirror};
 pub use places::{Palette, Places};
 pub(crate) use repository::short;
 pub use repository::{Commit, Repository};
@@ -92,6 +94,10 @@ pub enum CheckoutError {
     FileName { path: String },
     #[error("the manifest takes more than {most_files} files or {} MiB from {place}", most_bytes >> 20)]
     TooLarge { place: String, most_files: usize, most_bytes: u64 },
+    #[error(
+        "{location:?} is not the address of a repository; it begins with https://, ssh:// or file://, or is USER@HOST:PATH"
+    )]
+    Location { location: String },
     #[error("{path} is not in a git repository: {said}")]
     NotARepository { path: PathBuf, said: String },
     #[error("{path} has no commit {rev}")]

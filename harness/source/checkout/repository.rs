@@ -139,6 +139,27 @@ impl Repository {
         if answer.status.success() && is_id(&id) { self.commit(&id).await.map(Some) } else { Ok(None) }
     }
 
+    /// Writes the files of `commit` into the folder `into`, which is empty: all of them, links and executable files
+    /// as such. The repository is not written to: the list of files that git needs for it lies in `into` meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckoutError::Git`].
+    pub async fn export(&self, commit: &Commit, into: &Path) -> Result<(), CheckoutError> {
+        let index = into.join(".index");
+        let here = |command: &mut Command| {
+            command.env("GIT_INDEX_FILE", &index).env("GIT_WORK_TREE", into);
+        };
+        let read = self.ask_with(&["read-tree", &commit.id], b"", here).await?;
+        self.succeeded("read-tree", read)?;
+        let prefix = format!("--prefix={}/", into.display());
+        let written = self.ask_with(&["checkout-index", "--all", "--quiet", &prefix], b"", here).await?;
+        self.succeeded("checkout-index", written)?;
+        // It goes with the folder if it cannot be removed.
+        let _ = std::fs::remove_file(&index);
+        Ok(())
+    }
+
     /// What the tree of `commit` holds below the folder, by path relative to it.
     pub(super) async fn entries(&self, commit: &str) -> Result<BTreeMap<String, Entry>, CheckoutError> {
         let answer = self.ask(&["ls-tree", "-r", "-z", "--end-of-options", commit], b"").await?;
@@ -196,6 +217,15 @@ impl Repository {
     }
 
     async fn ask(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, CheckoutError> {
+        self.ask_with(arguments, input, |_| ()).await
+    }
+
+    async fn ask_with(
+        &self,
+        arguments: &[&str],
+        input: &[u8],
+        with: impl FnOnce(&mut Command),
+    ) -> Result<Answer, CheckoutError> {
         let mut command = Command::new(&self.git);
         command
             .args(["--no-pager", "--no-replace-objects"])
@@ -221,6 +251,7 @@ impl Repository {
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0");
+        with(&mut command);
         let failed = |reason: String| self.broken(arguments.first().unwrap_or(&"git"), &reason);
         process::exchange(command, input, LIMIT).await.map_err(|e| failed(e.to_string()))
     }
