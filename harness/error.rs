@@ -43,6 +43,10 @@ pub enum Error {
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
     #[error(transparent)]
+    Webapp(#[from] crate::webapp::WebappError),
+    #[error(transparent)]
+    WorkerSettings(#[from] crate::conductor::tasks::SettingsError),
+    #[error(transparent)]
     Artifact(#[from] crate::artifacts::ArtifactError),
     #[error(transparent)]
     Conductor(#[from] crate::conductor::ConductorError),
@@ -73,6 +77,8 @@ impl Error {
             Self::Profile(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
+            Self::Webapp(e) => e.blame(),
+            Self::WorkerSettings(e) => e.blame(),
             Self::Artifact(e) => e.blame(),
             Self::Conductor(e) => e.blame(),
             Self::WebhookConfig(_) => Blame::Configuration,

@@ -81,6 +81,8 @@ pub enum Event {
     ServerAway { server: String, reason: String },
     /// It answers again.
     ServerBack { server: String },
+    /// A task of a workflow that is followed changed; `status` as the server writes it, `attempt` from 1.
+    Task { reference: String, status: String, attempt: u32, reason: Option<String> },
     /// A webhook's delivery waits for these workflows to be started.
     DeliveryQueued { delivery: String, workflows: Vec<String> },
     /// A webhook's delivery was genuine and starts nothing.

@@ -26,6 +26,8 @@ pub mod report;
 pub mod bench;
 pub mod session;
 pub mod compare;
+pub mod patterns;
+pub mod webapp;
 pub mod artifacts;
 pub mod conductor;
 pub mod notify;

@@ -14,7 +14,7 @@ use super::{AudioError, Tuning};
 use crate::stored::{self, StoredError};
 
 /// Of the envelope's frames, seconds.
-const FRAME_S: f64 = 0.02;
+pub const FRAME_S: f64 = 0.02;
 
 /// What is in a sound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -34,7 +34,7 @@ mod recording;
 pub use chroma::{Chroma, chroma};
 pub use decode::{FileSeen, LONGEST_FILE_BYTES, LONGEST_S, Part, Sound, decode, inspect};
 pub use envelope::{Envelope, envelope};
-pub use features::{ExportFormat, Features};
+pub use features::{ExportFormat, FRAME_S, Features};
 pub use format::{FORMAT_VERSION, NotARecording};
 pub use half_tones::HALF_TONES;
 pub use onsets::{Onsets, onsets};

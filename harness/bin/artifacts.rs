@@ -186,7 +186,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
 }
 
 /// Opens the store that is named, or the user's own. Credentials come from the variables that the clouds' tools read.
-fn open(store: Option<&str>) -> Result<Store, Failure> {
+pub(crate) fn open(store: Option<&str>) -> Result<Store, Failure> {
     let Some(address) = store else {
         let folder = places::artifacts().ok_or_else(|| {
             Failure::Usage("no store is given, and HOME is not set; use --store or K1_HIL_STORE".to_owned())

@@ -17,6 +17,7 @@ mod audio;
 mod artifacts;
 mod boards;
 mod capture;
+mod clean;
 mod compile;
 mod conductor;
 mod demo;
@@ -107,6 +108,8 @@ enum Command {
     Doctor,
     /// Install the tools that are missing
     Setup(setup::Args),
+    /// Remove built images that are no longer asked for
+    Clean(clean::Args),
     /// Print the completion script of a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -170,6 +173,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Webhook(args) => webhook::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
         Command::Setup(args) => setup::main(&shell, &args).await,
+        Command::Clean(args) => clean::main(&shell, &args),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -152,6 +152,11 @@ fn line(event: &Event) -> Option<String> {
         Event::SpoolUnusable { reason } => reason.clone(),
         Event::ServerAway { reason, .. } => format!("{reason}; trying again until it answers"),
         Event::ServerBack { server } => format!("{server} answers again"),
+        Event::Task { reference, status, attempt, reason } => {
+            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{reference} {status}{again}{why}")
+        }
         Event::DeliveryQueued { delivery, workflows } => {
             format!("delivery {delivery} starts {}", workflows.join(", "))
         }

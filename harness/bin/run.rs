@@ -56,6 +56,13 @@ pub(crate) struct OutArgs {
     out: Option<PathBuf>,
 }
 
+impl OutArgs {
+    /// The folder of the report of `run`.
+    pub(crate) fn folder(&self, run: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| Path::new("target/hil").join(run))
+    }
+}
+
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let firmware = match &args.checkout {
         Some(path) => {
@@ -200,7 +207,7 @@ pub(crate) fn present(
         #[serde(flatten)]
         report: &'a Report,
     }
-    let folder = out.out.clone().unwrap_or_else(|| Path::new("target/hil").join(&started.run_id));
+    let folder = out.folder(&started.run_id);
     let report = &findings.report;
     let files = report.write(&findings.captures, &findings.profiles, &folder)?;
     shell.print(&Printed { files: &files, report }, || {

@@ -62,7 +62,8 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start_once(client: &Client, start: webhook::Start) -> Result<(), Undelivered> {
+/// Asks the server for a workflow, once.
+pub(crate) async fn start_once(client: &Client, start: webhook::Start) -> Result<(), Undelivered> {
     let webhook::Start { workflow, version, input, correlation_id } = start;
     let start =
         Start { name: workflow, version, input, correlation_id: Some(correlation_id), ..Start::default() };

@@ -274,6 +274,45 @@ impl Client {
         Err(ConductorError::NotStored { server: self.address().to_owned(), faults })
     }
 
+    /// The definitions of all tasks, as the server has them.
+    pub async fn task_definitions(&self) -> Result<Vec<Value>, ConductorError> {
+        let request = Request::get(&["metadata", "taskdefs"]);
+        self.read(&request, &self.transport.ask(&request, Patience::USUAL).await?)
+    }
+
+    /// The definitions of all workflows, in all versions, as the server has them.
+    pub async fn workflow_definitions(&self) -> Result<Vec<Value>, ConductorError> {
+        let request = Request::get(&["metadata", "workflow"]);
+        self.read(&request, &self.transport.ask(&request, Patience::USUAL).await?)
+    }
+
+    /// Ids of the `most` runs that ended last, the latest first. Servers without an index (Redis) cannot tell.
+    pub async fn ended(&self, most: usize) -> Result<Vec<String>, ConductorError> {
+        #[derive(Deserialize)]
+        struct Found {
+            results: Vec<Summary>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Summary {
+            workflow_id: String,
+        }
+        let request = Request::get(&["workflow", "search"])
+            .query("start", 0)
+            .query("size", most)
+            .query("sort", "updateTime:DESC")
+            .query("query", "status IN (COMPLETED,FAILED,TIMED_OUT,TERMINATED)");
+        let found: Found = self.read(&request, &self.transport.ask(&request, Patience::USUAL).await?)?;
+        Ok(found.results.into_iter().map(|run| run.workflow_id).collect())
+    }
+
+    /// All that the server has about a run and its tasks; none if it does not know it.
+    pub async fn run_document(&self, id: &str) -> Result<Option<Value>, ConductorError> {
+        let request = Request::get(&["workflow", id]).query("includeTasks", true);
+        let answer = self.transport.find(&request, Patience::USUAL).await?;
+        answer.map(|answer| self.read(&request, &answer)).transpose()
+    }
+
     /// Has the server check the definition of a workflow without storing it.
     pub async fn check_workflow(&self, definition: &Value) -> Result<(), ConductorError> {
         let request = Request::new(Method::POST, &["metadata", "workflow", "validate"]).body(definition);

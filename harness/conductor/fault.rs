@@ -43,6 +43,15 @@ pub enum ConductorError {
     /// No server was named, and none was started on this machine.
     #[error("no Conductor server is given, and none runs on this machine")]
     NoServer,
+    /// A workflow of this program does not fit its workers.
+    #[error("the definitions do not fit together: {complaints}")]
+    Definitions { complaints: String },
+    /// No run has this id.
+    #[error("the server has no run of a workflow with the id {id}")]
+    NoWorkflow { id: String },
+    /// Nothing, something else, or more than one thing waits for a person; `waiting` says what does.
+    #[error("{} of the run {id} does not wait for a person; {waiting} does", gate.as_deref().unwrap_or("no single task"))]
+    NoGate { id: String, gate: Option<String>, waiting: String },
     /// The folder of a server of one's own cannot be used.
     #[error("cannot use the folder {path} for a Conductor server")]
     Folder { path: PathBuf, source: std::io::Error },
@@ -58,6 +67,8 @@ impl ConductorError {
         match self {
             Self::Address { .. } | Self::Key { .. } | Self::Spool { .. } => Blame::Configuration,
             Self::Port { .. } | Self::NoServer | Self::Folder { .. } => Blame::Configuration,
+            Self::Definitions { .. } => Blame::Bug,
+            Self::NoWorkflow { .. } | Self::NoGate { .. } => Blame::Input,
             Self::Start { .. } | Self::Stop { .. } => Blame::Infrastructure,
             Self::Stored(error) => error.blame(),
             Self::Tools(error) => error.blame(),

@@ -10,10 +10,14 @@
 
 mod address;
 mod client;
+pub mod definitions;
 mod fault;
+mod follow;
 mod host;
+mod install;
 mod job;
 mod lease;
+pub mod lint;
 mod model;
 mod outcome;
 mod registry;
@@ -25,8 +29,11 @@ mod transport;
 mod watchdog;
 
 pub use client::{Client, LONGEST_POLL};
+pub use definitions::unknown_inputs;
 pub use fault::ConductorError;
+pub use follow::{answer, follow, gates};
 pub use host::{Queue, WorkerEvents, WorkerOptions, work};
+pub use install::{Exported, Installed, export, import, install};
 pub use job::Job;
 pub use model::{LogEntry, Start, TaskSeen, TaskState, Update, WorkflowSeen, WorkflowState};
 pub use outcome::{Failed, Outcome, Output, Statement, Status};

@@ -32,6 +32,18 @@ impl TaskState {
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Scheduled | Self::InProgress | Self::Unknown)
     }
+
+    /// Whether it ended without having done what it was for.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::FailedWithTerminalError | Self::TimedOut)
+    }
+}
+
+/// As the server writes it.
+impl std::fmt::Display for TaskState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// State of a workflow, as the server has it.
@@ -54,6 +66,13 @@ impl WorkflowState {
     /// Whether it stays so until somebody asks for a retry or a restart.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::TimedOut | Self::Terminated)
+    }
+}
+
+/// As the server writes it.
+impl std::fmt::Display for WorkflowState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
     }
 }
 

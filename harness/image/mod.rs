@@ -8,6 +8,7 @@ mod contradiction;
 mod firmware;
 mod log;
 mod origin;
+mod prune;
 mod slot;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::tools::Toolbox;
 
 use build::{Outcome, Product};
 use cache::Entry;
+pub use prune::{Pruned, forget, prune};
 
 /// Built firmware.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -89,6 +91,13 @@ pub enum Target {
 pub struct Usage {
     pub used: u64,
     pub of: u64,
+}
+
+impl Usage {
+    /// How full the memory is, in percent; one of size 0 is full.
+    pub fn percent(self) -> f64 {
+        if self.of == 0 { 100.0 } else { 100.0 * self.used as f64 / self.of as f64 }
+    }
 }
 
 /// A message of the compiler or linker.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::statistics::{Statistics, rounded};
 use super::words::{plain, thousands};
-use crate::image::{Image, Usage};
+use crate::image::Image;
 
 /// The limits. Defaults are those of the K1 project: frame rate, render time and audio latency from the
 /// `compare` step of its pattern-test workflow, heap from its alert threshold, flash, RAM and warnings from its
@@ -114,11 +114,16 @@ impl Budgets {
 
     /// Checks what an image shows.
     pub fn check_image(&self, image: &Image) -> Vec<BudgetCheck> {
-        let warnings = (f64::from(self.max_warnings), image.warnings.len() as f64);
+        self.check_build(image.flash.percent(), image.ram.percent(), image.warnings.len())
+    }
+
+    /// Checks what is known of a build: how full flash and RAM are, in percent, and the compiler's warnings.
+    pub fn check_build(&self, flash_percent: f64, ram_percent: f64, warnings: usize) -> Vec<BudgetCheck> {
+        let (most, warnings) = (f64::from(self.max_warnings), warnings as f64);
         vec![
-            BudgetCheck::new(Budget::Flash, Bound::Below, self.max_flash_percent, percent(image.flash)),
-            BudgetCheck::new(Budget::Ram, Bound::Below, self.max_ram_percent, percent(image.ram)),
-            BudgetCheck::new(Budget::Warnings, Bound::AtMost, warnings.0, warnings.1),
+            BudgetCheck::new(Budget::Flash, Bound::Below, self.max_flash_percent, flash_percent),
+            BudgetCheck::new(Budget::Ram, Bound::Below, self.max_ram_percent, ram_percent),
+            BudgetCheck::new(Budget::Warnings, Bound::AtMost, most, warnings),
         ]
     }
 }
@@ -190,11 +195,6 @@ impl fmt::Display for Budget {
             Self::Warnings => "number of warnings",
         })
     }
-}
-
-/// A memory of size 0 is full.
-fn percent(usage: Usage) -> f64 {
-    if usage.of == 0 { 100.0 } else { 100.0 * usage.used as f64 / usage.of as f64 }
 }
 
 /// Reads a number that is a finite amount, so that no limit is one that nothing can exceed by accident.

@@ -26,12 +26,22 @@ const SCHEME: &str = "sha256=";
 pub(super) struct Signature([u8; 32]);
 
 impl Secret {
+    /// What a sender of `body` puts into the header `X-Hub-Signature-256`.
+    pub fn sign(&self, body: &[u8]) -> String {
+        let signature = self.mac(body).finalize().into_bytes();
+        signature.iter().fold(SCHEME.to_owned(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
     /// Whether `signature` is that of `body`. It takes as long whatever is wrong with it.
     pub(super) fn signed(&self, body: &[u8], signature: &Signature) -> bool {
-        // HMAC takes keys of every length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return false };
+        self.mac(body).verify_slice(&signature.0).is_ok()
+    }
+
+    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
+        let mac = Hmac::new_from_slice(&self.0);
+        let mut mac: Hmac<Sha256> = mac.expect("HMAC takes keys of every length");
         mac.update(body);
-        mac.verify_slice(&signature.0).is_ok()
+        mac
     }
 }
 
@@ -72,6 +82,7 @@ mod tests {
     #[test]
     fn the_example_of_the_documentation_is_good_and_no_other() {
         let secret: Secret = format!(" {SECRET}\n").parse().unwrap();
+        assert_eq!(secret.sign(BODY), SIGNATURE);
         let signature = Signature::parse(SIGNATURE.as_bytes()).unwrap();
         assert!(secret.signed(BODY, &signature));
         assert!(!secret.signed(b"Hello, World?", &signature));

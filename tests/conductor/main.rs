@@ -1,6 +1,9 @@
 //! Client, worker host and local server, against real Conductor servers: one that all tests share, and others for the
 //! tests that kill theirs.
 
+#[path = "../shaped/mod.rs"]
+mod shaped;
+
 mod relay;
 mod shared;
 
@@ -12,3 +15,4 @@ mod shutdown;
 mod tasks;
 mod webhook;
 mod worker_process;
+mod workflows;

@@ -23,7 +23,7 @@ async fn neither_a_killed_server_nor_a_killed_worker_loses_a_result() {
     let first = start(&client, "wait_for_file", serde_json::json!({ "path": &gates[0] })).await;
     exists(&begun(&gates[0])).await;
     let options = shared::options("staying", &spools.path().join("staying"));
-    let mut staying = Worker::with(&client, worker_process::registry(), options, None);
+    let mut staying = Worker::with(&client, worker_process::registry(), (), options, None);
     let second = start(&client, "wait_for_file", serde_json::json!({ "path": &gates[1] })).await;
     exists(&begun(&gates[1])).await;
 
@@ -39,7 +39,7 @@ async fn neither_a_killed_server_nor_a_killed_worker_loses_a_result() {
     assert_eq!(staying.ended().await, "COMPLETED");
     staying.stopped().await;
     let options = shared::options("heir", &spools.path().join("killed"));
-    let mut heir = Worker::with(&client, worker_process::registry(), options, None);
+    let mut heir = Worker::with(&client, worker_process::registry(), (), options, None);
     let resent = |event: &Event| match event {
         Event::ResultResent { status, .. } => Some(status.clone()),
         _ => None,

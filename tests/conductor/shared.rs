@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-const OWNER: &str = "hil@example.org";
+pub const OWNER: &str = "hil@example.org";
 
 /// How long anything may take before a test is given up.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -55,7 +55,7 @@ pub async fn client() -> Client {
 
 /// A folder for the shared server. Nothing runs after the last test that could remove it, so it is told apart by the id
 /// of this process, and the next run removes those of processes that are gone.
-fn own_folder() -> PathBuf {
+pub fn own_folder() -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conductor");
     for entry in std::fs::read_dir(&all).into_iter().flatten().flatten() {
         let pid =
@@ -141,13 +141,14 @@ impl Worker {
     pub fn start(client: &Client, name: &str, registry: Registry) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = options(name, folder.path());
-        Self::with(client, registry, options, Some(folder))
+        Self::with(client, registry, (), options, Some(folder))
     }
 
     /// A worker as `options` say; `folder` is kept as long as it lives.
-    pub fn with(
+    pub fn with<C: Send + Sync + 'static>(
         client: &Client,
-        registry: Registry,
+        registry: Registry<C>,
+        context: C,
         options: WorkerOptions,
         folder: Option<TempDir>,
     ) -> Self {
@@ -157,7 +158,7 @@ impl Worker {
         let client = client.clone();
         let handle = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            work(client, registry, (), options, stopped, on_event).await.unwrap();
+            work(client, registry, context, options, stopped, on_event).await.unwrap();
             drop(folder);
         });
         Self { stop: Some(stop), handle, events }

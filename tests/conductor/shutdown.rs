@@ -73,7 +73,7 @@ async fn what_takes_longer_than_the_drain_is_ended_and_reported() {
     install(&client, &registry).await;
     let folder = tempfile::tempdir().unwrap();
     let options = WorkerOptions { drain: Duration::ZERO, ..shared::options("leaving", folder.path()) };
-    let worker = Worker::with(&client, registry, options, None);
+    let worker = Worker::with(&client, registry, (), options, None);
     let id = start(&client, "not_drained", json!({})).await;
     soon(begins.recv()).await.unwrap();
     worker.stopped().await;

@@ -137,7 +137,7 @@ async fn a_domain_gets_what_is_directed_to_it_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let queues = [Queue::Domain("host-a".to_owned())].into();
     let options = WorkerOptions { queues, ..shared::options("on host a", folder.path()) };
-    let _on_host = Worker::with(&client, registry(), options, None);
+    let _on_host = Worker::with(&client, registry(), (), options, None);
     let _anywhere = Worker::start(&client, "anywhere", registry());
 
     let plain = Start {

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Lab;
 use crate::blame::Blame;
-use crate::conductor::job::Job;
-use crate::conductor::outcome::Failed;
+use crate::conductor::{Failed, Job, Limits, Registry};
 use crate::tools::{self, ToolStatus};
 
 /// Input of `worker_check`.
@@ -28,7 +27,16 @@ pub struct WorkerChecked {
     pub tools: Vec<ToolStatus>,
 }
 
-pub(super) async fn worker_check(input: WorkerCheck, job: Job<Lab>) -> Result<WorkerChecked, Failed> {
+pub(super) fn tasks() -> Registry<Lab> {
+    Registry::new().task(
+        "worker_check",
+        "Says that a worker is there, and which tools its host has.",
+        Limits::seconds(60).retries(0, 1).at_once(4),
+        worker_check,
+    )
+}
+
+async fn worker_check(input: WorkerCheck, job: Job<Lab>) -> Result<WorkerChecked, Failed> {
     let toolbox = job.context.toolbox.clone();
     let tools = tokio::task::spawn_blocking(move || tools::doctor(&toolbox)).await;
     let tools = tools.map_err(|error| Failed::new(Blame::Bug, error.to_string()))?;

@@ -1,12 +1,12 @@
-//! `k1-hil demo`: the six patterns that come with this program, on a virtual board.
+//! `k1-hil demo`: the six patterns that come with this program, on a virtual board; or the same by workflows.
+
+mod by_workflows;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use k1_hil::session::{Baselines, Session};
-use k1_hil::verdict::Baseline;
-use k1_hil::{Event, graph};
-use rust_embed::Embed;
+use k1_hil::{Event, patterns};
 
 use crate::args::{BoardArgs, PlanArgs};
 use crate::failure::Failure;
@@ -15,20 +15,19 @@ use crate::shell::Shell;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Instead: start a Conductor server and a worker, push a commit to them, and follow what it starts
+    #[arg(long, conflicts_with_all = ["frames", "warmup", "seed", "stimulus", "audio"])]
+    conductor: bool,
     #[command(flatten)]
     plan: PlanArgs,
     #[command(flatten)]
     out: OutArgs,
 }
 
-/// The patterns, and the baselines that they have on every machine.
-#[derive(Embed)]
-#[folder = "patterns/"]
-#[include = "*.json"]
-#[include = "baselines/k1-virtual/*.json"]
-struct Patterns;
-
 pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
+    if args.conductor {
+        return by_workflows::main(shell, &args.out).await;
+    }
     let progress = shell.progress();
     // Of tools that are there already nothing need be said.
     let on_event = |event: &Event| match event {
@@ -37,19 +36,7 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
     };
     k1_hil::tools::setup(&shell.toolbox, &on_event).await?;
     drop(progress);
-    let (mut graphs, mut baselines) = (Vec::new(), Vec::new());
-    for name in Patterns::iter() {
-        let Some(file) = Patterns::get(&name) else { continue };
-        let text = String::from_utf8_lossy(&file.data);
-        if name.contains('/') {
-            let baseline: Baseline = serde_json::from_str(&text)
-                .map_err(|error| Failure::Usage(format!("the built-in {name} is no baseline: {error}")))?;
-            baselines.push(baseline);
-        } else {
-            graphs.push(graph::parse(&text, &name)?);
-        }
-    }
-    graphs.sort_by(|a, b| a.name.cmp(&b.name));
+    let (graphs, baselines) = (patterns::graphs()?, patterns::baselines()?);
     let session = Session {
         plan: args.plan.plan(shell, "")?,
         baselines: Baselines::Given(baselines),
