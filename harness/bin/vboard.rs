@@ -1,9 +1,9 @@
 //! `k1-hil vboard`: a virtual board for people and other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use k1_hil::board::Password;
+use k1_hil::board::{Address, Password};
 use k1_hil::vboard::{Options, VirtualBoard};
 
 use crate::failure::Failure;
@@ -25,6 +25,14 @@ pub(crate) struct Args {
     password: Option<Password>,
 }
 
+/// Where a virtual board is reached.
+#[derive(serde::Serialize)]
+struct Reached<'a> {
+    #[serde(flatten)]
+    address: &'a Address,
+    serial_port: &'a Path,
+}
+
 pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
     let options = Options {
         http_port: args.http_port,
@@ -35,10 +43,17 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
     };
     let board = VirtualBoard::start(options).await?;
     let address = board.address();
-    shell.print(address, || {
+    let reached = Reached { address, serial_port: board.serial_port() };
+    shell.print(&reached, || {
         format!(
-            "virtual board (emulated CPU) on http://{}:{}, updates on UDP port {}\nuse it with --board {}:{}:{}; Ctrl-C ends it\n",
-            address.host, address.http_port, address.ota_port, address.host, address.http_port, address.ota_port
+            "virtual board (emulated CPU) on http://{}:{}, updates on UDP port {}, serial port {}\nuse it with --board {}:{}:{}; Ctrl-C ends it\n",
+            address.host,
+            address.http_port,
+            address.ota_port,
+            reached.serial_port.display(),
+            address.host,
+            address.http_port,
+            address.ota_port
         )
     })?;
     // Ends with the process, which Ctrl-C ends.

@@ -1,7 +1,8 @@
 //! The virtual board: a server that stands in for a board, with an emulated CPU that runs the deployed image.
 //!
-//! It is reached like a real board, by HTTP and over-the-air updates, on the loopback interface. The one thing that
-//! it has beside its sockets is what a hand does at a real board: the reset button, and a look at its log.
+//! It is reached like a real board, by HTTP and over-the-air updates on the loopback interface, and by a serial port
+//! that carries its log and the loader of its ROM. The one thing that it has beside those is what a hand does at a real
+//! board: the two buttons, and a look at its log.
 //!
 //! Its time is virtual: frame times are instruction counts and do not depend on the host or its load.
 //! It has no Wi-Fi and no second core, so requests never disturb the frames being measured; a pattern that is bound
@@ -10,7 +11,7 @@
 //! [`trace`] is apart from that: it has no sockets, and watches the emulated CPU execute one run.
 //!
 //! A board that never got an application answers all the same, where a real one would stay silent: without that it
-//! could get its first one only by serial.
+//! could get its first one only by serial. While it is in its loader it does not answer.
 
 mod partitions;
 mod flash;
@@ -34,6 +35,7 @@ mod k1_routes;
 mod probe_routes;
 mod update;
 mod ota;
+mod serial;
 mod trace;
 
 use std::io;
@@ -47,7 +49,8 @@ use tokio::task::JoinSet;
 
 use self::boot::ResetReason;
 use self::flash::Flash;
-use self::machine::Machine;
+use self::machine::{Machine, Order};
+use self::serial::Pty;
 use crate::blame::Blame;
 use crate::board::{Address, Password};
 
@@ -89,7 +92,8 @@ impl Options {
 pub struct VirtualBoard {
     address: Address,
     machine: Arc<Machine>,
-    /// The board's life, its HTTP server and its over-the-air receiver.
+    serial: Arc<Pty>,
+    /// The board's life, its HTTP server, its over-the-air receiver and its serial port.
     tasks: JoinSet<()>,
 }
 
@@ -99,6 +103,8 @@ pub struct VirtualBoard {
 pub enum VirtualBoardError {
     #[error("cannot open {kind} port {port} for the virtual board")]
     Port { kind: &'static str, port: u16, source: std::io::Error },
+    #[error("cannot make a serial port for the virtual board")]
+    Serial(#[source] std::io::Error),
     #[error("cannot start the emulator {program}")]
     Emulator { program: PathBuf, source: std::io::Error },
     #[error("cannot use the flash file {path}: {reason}")]
@@ -135,9 +141,12 @@ impl VirtualBoard {
             Some(path) => Flash::open(&path)?,
             None => Flash::blank(),
         };
-        let (machine, resets) = Machine::new(qemu, mac, flash);
+        let (machine, orders) = Machine::new(qemu, mac, flash);
+        let serial = Arc::new(Pty::open().map_err(VirtualBoardError::Serial)?);
+        let console = serial::Console::new(Arc::clone(&serial), Arc::clone(&machine), address.host.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&machine).live(resets));
+        tasks.spawn(console.map_err(VirtualBoardError::Serial)?.run());
+        tasks.spawn(Arc::clone(&machine).live(orders));
         tasks.spawn(ota::receive(Arc::clone(&machine), socket, ota_password));
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true); // an answer is quicker with it, but comes without it too
@@ -146,7 +155,7 @@ impl VirtualBoard {
         tasks.spawn(async move {
             let _ = server.await; // it ends only by being dropped
         });
-        let board = Self { address, machine, tasks };
+        let board = Self { address, machine, serial, tasks };
         board.machine.up().await;
         Ok(board)
     }
@@ -156,13 +165,38 @@ impl VirtualBoard {
         &self.address
     }
 
+    /// The path of its serial port, a pseudo terminal. It has no lines DTR and RTS; setting it to 1200 baud restarts the
+    /// board into the loader of its ROM.
+    pub fn serial_port(&self) -> &Path {
+        self.serial.path()
+    }
+
+    /// The 4 MiB of its flash as they are now: what a clip on the chip would read.
+    pub fn flash(&self) -> Vec<u8> {
+        self.machine.flash().read(partitions::WHOLE).to_vec()
+    }
+
     /// Presses the reset button and waits until the board is up again.
     pub async fn reset(&self) {
-        if let Some(before) = self.machine.up().await {
-            self.machine.restart(ResetReason::PowerOn);
-            self.machine.over(&before).await;
-            self.machine.up().await;
+        tokio::select! {
+            Some(before) = self.machine.up() => {
+                self.machine.restart(ResetReason::PowerOn);
+                self.machine.over(&before).await;
+            }
+            Some(stay) = self.machine.in_loader() => {
+                self.machine.restart(ResetReason::PowerOn);
+                self.machine.left_loader(stay).await;
+            }
+            else => {}
         }
+        self.machine.up().await;
+    }
+
+    /// Presses the reset button while the boot button is held down, and waits until the loader of the ROM waits for
+    /// clients on the serial port.
+    pub async fn reset_into_loader(&self) {
+        self.machine.order(Order::Loader);
+        self.machine.in_loader().await;
     }
 
     /// The last 1000 lines that the board said, oldest first: its firmware's log, and what the board itself did.

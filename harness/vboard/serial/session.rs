@@ -1,0 +1,161 @@
+//! The loader at the port: from the moment at which the chip comes up in download mode until it leaves.
+//!
+//! It runs on a thread of its own. The CPU stands still meanwhile, as on a real chip, so nothing that is measured can
+//! be disturbed.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::loader::{Loader, Next};
+use super::pty::{Pty, USUAL_SPEED};
+use super::slip::Decoder;
+use super::{TOUCH_SPEED, rom_text};
+use crate::vboard::boot::ResetReason;
+use crate::vboard::machine::Machine;
+
+/// How often the port's speed and the board's power are looked at when nothing comes.
+const LOOK: Duration = Duration::from_millis(20);
+/// From the arming of the watchdog to the reset: the client still locks its registers, and wants to hear that it did.
+const WATCHDOG: Duration = Duration::from_millis(20);
+/// After this silence what was written is saved, and the port is everybody's again.
+const SILENCE: Duration = Duration::from_millis(200);
+/// Output that a client does not take for so long is dropped: the client is gone.
+const UNTAKEN: Duration = Duration::from_secs(1);
+
+/// Serves clients during the `stay`th stay in the loader. The reset that ends it; none if the board was reset or
+/// switched off from elsewhere.
+pub fn serve(pty: &Pty, machine: &Machine, stay: u32) -> Option<ResetReason> {
+    let mut session = Session::new(pty, machine, stay);
+    session.begin();
+    let ended = loop {
+        match session.step() {
+            Ok(Step::Goes) => {}
+            Ok(Step::Leaves(reason)) => break Some(reason),
+            Ok(Step::Gone) | Err(_) => break None,
+        }
+    };
+    session.save();
+    ended
+}
+
+struct Session<'a> {
+    pty: &'a Pty,
+    machine: &'a Machine,
+    stay: u32,
+    loader: Loader,
+    decoder: Decoder,
+    /// What the port is set to, once the client chose; before that the ROM takes any speed.
+    speed: Option<u32>,
+    watchdog: Option<Instant>,
+    last_heard: Instant,
+}
+
+enum Step {
+    Goes,
+    Leaves(ResetReason),
+    Gone,
+}
+
+impl<'a> Session<'a> {
+    fn new(pty: &'a Pty, machine: &'a Machine, stay: u32) -> Self {
+        Self {
+            pty,
+            machine,
+            stay,
+            loader: Loader::new(machine.mac),
+            decoder: Decoder::default(),
+            speed: None,
+            watchdog: None,
+            last_heard: Instant::now(),
+        }
+    }
+
+    /// The chip comes up in its loader, and says so.
+    fn begin(&mut self) {
+        *self = Self::new(self.pty, self.machine, self.stay);
+        if self.pty.speed() == TOUCH_SPEED {
+            self.pty.set_speed(USUAL_SPEED);
+        }
+        self.pty.forget_output();
+        let _ = self.pty.write(rom_text::WAITING.as_bytes()); // there is room: what was there is forgotten
+    }
+
+    fn step(&mut self) -> io::Result<Step> {
+        self.pty.wait(false, LOOK)?;
+        if !self.machine.is_in_loader(self.stay) {
+            return Ok(Step::Gone);
+        }
+        if self.watchdog.is_some_and(|at| at <= Instant::now()) {
+            return Ok(Step::Leaves(ResetReason::Watchdog));
+        }
+        let mut buffer = [0; 4096];
+        let length = match self.pty.read(&mut buffer) {
+            Ok(length) => length,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.idle();
+                return Ok(Step::Goes);
+            }
+            Err(e) => return Err(e),
+        };
+        self.last_heard = Instant::now();
+        // At another speed than the chip's, bits are not where it looks for them.
+        if self.speed.is_some_and(|speed| speed != self.pty.speed()) {
+            return Ok(Step::Goes);
+        }
+        let mut frames = Vec::new();
+        self.decoder.feed(&buffer[..length], &mut |frame| frames.push(frame.to_vec()));
+        for frame in frames {
+            match self.answer(&frame)? {
+                Next::Stay => {}
+                Next::Speed(speed) => self.speed = Some(speed),
+                Next::Watchdog => self.watchdog = Some(Instant::now() + WATCHDOG),
+                // Without a word: a client that still waits for an answer would take it for that.
+                Next::Restart => {
+                    *self = Self::new(self.pty, self.machine, self.stay);
+                    break;
+                }
+                Next::Boot(reason) => return Ok(Step::Leaves(reason)),
+            }
+        }
+        Ok(Step::Goes)
+    }
+
+    /// Answers one frame, and works.
+    fn answer(&mut self, frame: &[u8]) -> io::Result<Next> {
+        let said = self.loader.hear(frame, &mut self.machine.flash());
+        self.send(&said.bytes)?;
+        let later = self.loader.work(&mut self.machine.flash());
+        self.send(&later)?;
+        Ok(said.next)
+    }
+
+    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let begun = Instant::now();
+        while !bytes.is_empty() && begun.elapsed() < UNTAKEN {
+            match self.pty.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.pty.wait(true, LOOK)?,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing came for a moment.
+    fn idle(&mut self) {
+        if self.pty.speed() == TOUCH_SPEED {
+            self.begin();
+        }
+        if self.last_heard.elapsed() > SILENCE {
+            self.last_heard = Instant::now();
+            self.pty.share();
+            self.save();
+        }
+    }
+
+    fn save(&self) {
+        if let Err(e) = self.machine.flash().save() {
+            self.machine.log.push(format!("serial: cannot save the flash: {e}"));
+        }
+    }
+}
