@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k1_hil::board::serial::PortError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
@@ -154,6 +155,20 @@ impl Failure {
                 "set HIL_OTA_PASSWORD to the board's password".into()
             }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
+            Error::Deploy(DeployError::Port(PortError::Open { .. })) => {
+                "check the cable (some only charge) and that you may use the port (group `dialout` or `uucp`)"
+                    .into()
+            }
+            Error::Deploy(DeployError::Port(PortError::Busy { .. })) => {
+                "end the other session, or wait for it".into()
+            }
+            Error::Deploy(DeployError::Serial { .. }) => {
+                "try a lower --baud, or another --reset; docs/serial.md says which".into()
+            }
+            Error::Deploy(DeployError::NoSlot { .. }) => "give the table with --partition-table".into(),
+            Error::Deploy(DeployError::WrongBoard { .. }) => {
+                "nothing was written; check --port, --board and --mac".into()
+            }
             Error::Board(_) => {
                 "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into()
             }

@@ -13,6 +13,7 @@ mod password;
 pub mod probe;
 mod client;
 mod http;
+pub mod serial;
 
 pub use client::{PatternSeen, Patterns, RunArmed, RunOrder, Selected};
 pub use password::Password;

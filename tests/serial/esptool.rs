@@ -9,7 +9,7 @@ use k1_hil::vboard::VirtualBoard;
 use rstest::rstest;
 
 use crate::images::images;
-use crate::port::{APP, Client, blank_board, info};
+use crate::port::{APP, Client, blank_board, info, noise};
 
 /// Runs esptool on the board, which is in its loader; what it wrote.
 async fn esptool(board: &VirtualBoard, arguments: &[&str]) -> String {
@@ -31,18 +31,6 @@ async fn try_esptool(board: &VirtualBoard, arguments: &[&str]) -> (String, bool)
     };
     let finished = process::run(command, Duration::from_secs(120), &mut on_line).await.unwrap();
     (output, finished.status.success())
-}
-
-/// Bytes that do not compress well, so that several blocks are sent.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_F491_u32;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state as u8 & 0x3F
-    };
-    (0..length).map(next).collect()
 }
 
 #[rstest]

@@ -6,4 +6,5 @@ mod images;
 mod port;
 
 mod console;
+mod deploy;
 mod esptool;

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use k1_hil::board::serial::SerialPort;
 use k1_hil::board::{Board, ProbeInfo};
 use k1_hil::vboard::{Options, VirtualBoard};
 use serialport::TTYPort;
@@ -35,6 +36,18 @@ pub async fn info(board: &VirtualBoard) -> ProbeInfo {
     tokio::time::timeout(LIMIT, connecting).await.expect("the board answers")
 }
 
+/// Bytes that do not compress well, so that several blocks are sent.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_u32;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8 & 0x3F
+    };
+    (0..length).map(next).collect()
+}
+
 /// A client of the port.
 pub struct Client {
     port: TTYPort,
@@ -48,8 +61,7 @@ impl Client {
     }
 
     pub fn open_at(path: &Path, baud: u32) -> Self {
-        let name = path.to_str().unwrap();
-        let port = serialport::new(name, baud).timeout(Duration::from_millis(50)).open_native().unwrap();
+        let port = SerialPort::at(path).open(baud, Duration::from_millis(50)).unwrap();
         Self { port, text: String::new() }
     }
 

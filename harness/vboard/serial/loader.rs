@@ -14,37 +14,13 @@ use md5::{Digest as _, Md5};
 
 use super::fault::Fault;
 use super::ram::Ram;
-use super::registers::Registers;
+use super::registers::{Registers, Watchdog};
+use super::request::{Request, exactly, op, words, words_at};
 use super::slip;
 use super::writing::{Erase, Writing};
 use crate::vboard::boot::ResetReason;
 use crate::vboard::flash::{Flash, SECTOR, SIZE};
 use crate::vboard::partitions::WHOLE;
-
-mod op {
-    pub const FLASH_BEGIN: u8 = 0x02;
-    pub const FLASH_DATA: u8 = 0x03;
-    pub const FLASH_END: u8 = 0x04;
-    pub const MEM_BEGIN: u8 = 0x05;
-    pub const MEM_END: u8 = 0x06;
-    pub const MEM_DATA: u8 = 0x07;
-    pub const SYNC: u8 = 0x08;
-    pub const WRITE_REG: u8 = 0x09;
-    pub const READ_REG: u8 = 0x0A;
-    pub const SPI_SET_PARAMS: u8 = 0x0B;
-    pub const SPI_ATTACH: u8 = 0x0D;
-    pub const READ_FLASH_SLOW: u8 = 0x0E;
-    pub const CHANGE_BAUDRATE: u8 = 0x0F;
-    pub const DEFLATE_BEGIN: u8 = 0x10;
-    pub const DEFLATE_DATA: u8 = 0x11;
-    pub const DEFLATE_END: u8 = 0x12;
-    pub const FLASH_MD5: u8 = 0x13;
-    pub const SECURITY_INFO: u8 = 0x14;
-    pub const ERASE_FLASH: u8 = 0xD0;
-    pub const ERASE_REGION: u8 = 0xD1;
-    pub const READ_FLASH: u8 = 0xD2;
-    pub const RUN_USER_CODE: u8 = 0xD3;
-}
 
 /// What the ROM's answer to `SYNC` carries; the stub's carries 0, by which clients tell it.
 const ROM_SYNC: u32 = 0x2012_0707;
@@ -98,8 +74,8 @@ pub enum Next {
     Boot(ResetReason),
     /// The chip restarts and comes up in the loader again.
     Restart,
-    /// The watchdog will reset the chip in a few milliseconds.
-    Watchdog,
+    /// The watchdog will reset the chip.
+    Watchdog(Watchdog),
 }
 
 /// What the stub does after it has answered.
@@ -119,12 +95,6 @@ struct Reading {
     block: usize,
     size: usize,
     md5: Md5,
-}
-
-struct Request<'a> {
-    op: u8,
-    checksum: u32,
-    data: &'a [u8],
 }
 
 /// An answer without its status.
@@ -160,8 +130,8 @@ impl Loader {
         if self.reading.is_some() {
             return self.read_on(Some(frame), flash);
         }
-        let Some(request) = self.request(frame) else { return Said::default() };
-        let outcome = match (self.failed.take(), request.data.len() == stated_length(frame)) {
+        let Some(request) = Request::read(frame) else { return Said::default() };
+        let outcome = match (self.failed.take(), request.is_whole()) {
             (Some(fault), _) => Err(fault),
             (None, false) => Err(Fault::Length),
             (None, true) => self.obey(&request, flash),
@@ -197,13 +167,6 @@ impl Loader {
         }
     }
 
-    /// The request in `frame`; none if it is too short to have an answer, or an answer itself.
-    fn request<'a>(&self, frame: &'a [u8]) -> Option<Request<'a>> {
-        let (head, data) = frame.split_first_chunk::<8>()?;
-        let [0, op, _, _, a, b, c, d] = *head else { return None };
-        Some(Request { op, checksum: u32::from_le_bytes([a, b, c, d]), data })
-    }
-
     fn obey(&mut self, request: &Request<'_>, flash: &mut Flash) -> Result<Answer, Fault> {
         let data = request.data;
         let done = Ok(Answer::default());
@@ -237,7 +200,7 @@ impl Loader {
             }
             op::MEM_BEGIN => self.ram.begin(words(data)?).and(done),
             op::MEM_DATA => {
-                let (sequence, block) = block(request)?;
+                let (sequence, block) = request.block()?;
                 self.ram.take(sequence, block).and(done)
             }
             op::MEM_END => {
@@ -281,8 +244,8 @@ impl Loader {
         let mut next = Next::Stay;
         for write in writes {
             let [address, value, mask, _delay_us] = words(write)?;
-            if self.registers.write(address, value, mask) {
-                next = Next::Watchdog;
+            if let Some(watchdog) = self.registers.write(address, value, mask) {
+                next = Next::Watchdog(watchdog);
             }
         }
         Ok(Answer { next, ..Answer::default() })
@@ -307,7 +270,7 @@ impl Loader {
         let is_deflated = request.op == op::DEFLATE_DATA;
         let writing = self.writing.as_mut().filter(|writing| writing.is_deflated() == is_deflated);
         let writing = writing.ok_or(Fault::NotBegun)?;
-        let (sequence, block) = block(request)?;
+        let (sequence, block) = request.block()?;
         if !writing.expect(sequence)? {
             return Ok(());
         }
@@ -417,41 +380,6 @@ impl Loader {
         contents.extend(status);
         slip::encode(&contents)
     }
-}
-
-/// What the request says how long its data is.
-fn stated_length(frame: &[u8]) -> usize {
-    frame.get(2..4).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])))
-}
-
-fn exactly(data: &[u8], lengths: &[usize]) -> Result<(), Fault> {
-    if lengths.contains(&data.len()) { Ok(()) } else { Err(Fault::Length) }
-}
-
-/// The words that `data` consists of.
-fn words<const N: usize>(data: &[u8]) -> Result<[u32; N], Fault> {
-    exactly(data, &[4 * N])?;
-    words_at(data, 0).ok_or(Fault::Length)
-}
-
-fn words_at<const N: usize>(data: &[u8], at: usize) -> Option<[u32; N]> {
-    let bytes = data.get(at..at + 4 * N)?;
-    let mut words = [0; N];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
-    Some(words)
-}
-
-/// Number and contents of a block, whose length and checksum must be right.
-fn block<'a>(request: &Request<'a>) -> Result<(u32, &'a [u8]), Fault> {
-    let [length, sequence, _, _] = words_at(request.data, 0).ok_or(Fault::Length)?;
-    let block = &request.data[16..];
-    if block.len() != length as usize {
-        return Err(Fault::Length);
-    }
-    let checksum = block.iter().fold(0xEF, |sum, byte| sum ^ byte);
-    if u32::from(checksum) == request.checksum { Ok((sequence, block)) } else { Err(Fault::Checksum) }
 }
 
 #[cfg(test)]

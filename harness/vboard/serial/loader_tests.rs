@@ -260,7 +260,9 @@ fn the_watchdog_and_the_rom_s_end_leave_the_loader() {
     let unlock = of_words(&[0x6000_80B0, 0x50D8_3AA1, u32::MAX, 0]);
     let arm = of_words(&[0x6000_8098, 1 << 31, u32::MAX, 0]);
     bench.ask(op::WRITE_REG, &[unlock, arm].concat()).unwrap();
-    assert_eq!(bench.next, Next::Watchdog);
+    assert_eq!(bench.next, Next::Watchdog(Watchdog::On));
+    bench.ask(op::WRITE_REG, &of_words(&[0x6000_80B0, 0, u32::MAX, 0])).unwrap();
+    assert_eq!(bench.next, Next::Watchdog(Watchdog::OnAndLocked));
     assert!(bench.frames(op::RUN_USER_CODE, &[]).is_empty());
     assert_eq!(bench.next, Next::Boot(ResetReason::Software));
     let mut rom = Bench::attached();

@@ -18,6 +18,7 @@ mod periodic;
 mod pty;
 mod ram;
 mod registers;
+mod request;
 mod rom_text;
 mod session;
 mod slip;

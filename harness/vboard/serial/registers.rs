@@ -44,11 +44,20 @@ pub struct Registers {
     mac: [u8; 6],
     spi: HashMap<u32, u32>,
     is_watchdog_unlocked: bool,
+    is_watchdog_on: bool,
+}
+
+/// What a write did to the watchdog, which resets the chip once it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watchdog {
+    On,
+    /// It is on, and its registers are locked again: the client is done with it.
+    OnAndLocked,
 }
 
 impl Registers {
     pub fn new(mac: [u8; 6]) -> Self {
-        Self { mac, spi: HashMap::new(), is_watchdog_unlocked: false }
+        Self { mac, ..Self::default() }
     }
 
     pub fn read(&self, address: u32) -> u32 {
@@ -61,17 +70,23 @@ impl Registers {
         }
     }
 
-    /// Writes the bits of `value` that are set in `mask`. Whether that armed the watchdog, which resets the chip.
-    pub fn write(&mut self, address: u32, value: u32, mask: u32) -> bool {
+    /// Writes the bits of `value` that are set in `mask`. What that did to the watchdog, if it is on.
+    pub fn write(&mut self, address: u32, value: u32, mask: u32) -> Option<Watchdog> {
         let value = value & mask | self.read(address) & !mask;
         match address {
             SPI_COMMAND if value & SPI_GO != 0 => self.talk_to_flash(),
             address if SPI.contains(&address) => _ = self.spi.insert(address, value),
-            WATCHDOG_UNLOCK => self.is_watchdog_unlocked = value == WATCHDOG_KEY,
-            WATCHDOG_CONFIG => return self.is_watchdog_unlocked && value & WATCHDOG_ON != 0,
+            WATCHDOG_UNLOCK => {
+                self.is_watchdog_unlocked = value == WATCHDOG_KEY;
+                return (self.is_watchdog_on && !self.is_watchdog_unlocked).then_some(Watchdog::OnAndLocked);
+            }
+            WATCHDOG_CONFIG if self.is_watchdog_unlocked => {
+                self.is_watchdog_on = value & WATCHDOG_ON != 0;
+                return self.is_watchdog_on.then_some(Watchdog::On);
+            }
             _ => {}
         }
-        false
+        None
     }
 
     /// Carries out the flash command in the registers; it is done at once.
@@ -107,7 +122,7 @@ mod tests {
         for (address, value) in
             [(SPI_USER2, 7 << 28 | 0x9F), (SPI_DATA_IN_BITS, 23), (SPI_W0, 0), (SPI_COMMAND, SPI_GO)]
         {
-            assert!(!registers.write(address, value, u32::MAX));
+            assert_eq!(registers.write(address, value, u32::MAX), None);
         }
         assert_eq!(registers.read(SPI_COMMAND), 0, "done");
         assert_eq!(1 << (registers.read(SPI_W0) >> 16), super::super::super::flash::SIZE);
@@ -116,10 +131,13 @@ mod tests {
     #[test]
     fn the_watchdog_must_be_unlocked_and_a_mask_leaves_other_bits() {
         let mut registers = registers();
-        assert!(!registers.write(WATCHDOG_CONFIG, WATCHDOG_ON, u32::MAX));
+        assert_eq!(registers.write(WATCHDOG_CONFIG, WATCHDOG_ON, u32::MAX), None);
         registers.write(WATCHDOG_UNLOCK, WATCHDOG_KEY, u32::MAX);
-        assert!(!registers.write(WATCHDOG_CONFIG, 0, u32::MAX), "switched off");
-        assert!(registers.write(WATCHDOG_CONFIG, WATCHDOG_ON | 2, u32::MAX));
+        assert_eq!(registers.write(WATCHDOG_CONFIG, 0, u32::MAX), None, "switched off");
+        assert_eq!(registers.write(WATCHDOG_UNLOCK, 0, u32::MAX), None, "and stays off");
+        registers.write(WATCHDOG_UNLOCK, WATCHDOG_KEY, u32::MAX);
+        assert_eq!(registers.write(WATCHDOG_CONFIG, WATCHDOG_ON | 2, u32::MAX), Some(Watchdog::On));
+        assert_eq!(registers.write(WATCHDOG_UNLOCK, 0, u32::MAX), Some(Watchdog::OnAndLocked));
         registers.write(SPI_USER2, 0xABCD, u32::MAX);
         registers.write(SPI_USER2, 0x00FF, 0x0F0F);
         assert_eq!(registers.read(SPI_USER2), 0xA0CF);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::loader::{Loader, Next};
 use super::pty::{Pty, USUAL_SPEED};
+use super::registers::Watchdog;
 use super::slip::Decoder;
 use super::{TOUCH_SPEED, rom_text};
 use crate::vboard::boot::ResetReason;
@@ -15,8 +16,11 @@ use crate::vboard::machine::Machine;
 
 /// How often the port's speed and the board's power are looked at when nothing comes.
 const LOOK: Duration = Duration::from_millis(20);
-/// From the arming of the watchdog to the reset: the client still locks its registers, and wants to hear that it did.
-const WATCHDOG: Duration = Duration::from_millis(20);
+/// From the arming of the watchdog to the reset if its registers are not locked again. A real one takes some 15 ms, in
+/// which clients lock the registers and hear that they did; a client on a busy host gets the time for that here.
+const WATCHDOG: Duration = Duration::from_millis(500);
+/// From the locking to the reset.
+const WATCHDOG_LOCKED: Duration = Duration::from_millis(15);
 /// After this silence what was written is saved, and the port is everybody's again.
 const SILENCE: Duration = Duration::from_millis(200);
 /// Output that a client does not take for so long is dropped: the client is gone.
@@ -108,7 +112,10 @@ impl<'a> Session<'a> {
             match self.answer(&frame)? {
                 Next::Stay => {}
                 Next::Speed(speed) => self.speed = Some(speed),
-                Next::Watchdog => self.watchdog = Some(Instant::now() + WATCHDOG),
+                Next::Watchdog(Watchdog::On) => self.watchdog = Some(Instant::now() + WATCHDOG),
+                Next::Watchdog(Watchdog::OnAndLocked) => {
+                    self.watchdog = Some(Instant::now() + WATCHDOG_LOCKED);
+                }
                 // Without a word: a client that still waits for an answer would take it for that.
                 Next::Restart => {
                     *self = Self::new(self.pty, self.machine, self.stay);
