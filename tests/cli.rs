@@ -74,6 +74,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("capture")]
 #[case("judge")]
 #[case("report")]
+#[case("monitor")]
 #[case("vboard")]
 #[case("doctor")]
 #[case("setup")]

@@ -6,6 +6,7 @@ use k1_hil::board::serial::PortError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
+use k1_hil::monitor::MonitorError;
 use k1_hil::source::CheckoutError;
 use k1_hil::tools::ToolsError;
 use k1_hil::vboard::VirtualBoardError;
@@ -155,11 +156,13 @@ impl Failure {
                 "set HIL_OTA_PASSWORD to the board's password".into()
             }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
-            Error::Deploy(DeployError::Port(PortError::Open { .. })) => {
+            Error::Deploy(DeployError::Port(PortError::Open { .. }))
+            | Error::Monitor(MonitorError::Port(PortError::Open { .. })) => {
                 "check the cable (some only charge) and that you may use the port (group `dialout` or `uucp`)"
                     .into()
             }
-            Error::Deploy(DeployError::Port(PortError::Busy { .. })) => {
+            Error::Deploy(DeployError::Port(PortError::Busy { .. }))
+            | Error::Monitor(MonitorError::Port(PortError::Busy { .. })) => {
                 "end the other session, or wait for it".into()
             }
             Error::Deploy(DeployError::Serial { .. }) => {

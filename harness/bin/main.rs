@@ -22,6 +22,7 @@ mod doctor;
 mod generate;
 mod history;
 mod judge;
+mod monitor;
 mod nodes;
 mod profile;
 mod report;
@@ -84,6 +85,8 @@ enum Command {
     Report(report::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
+    /// Follow the log at a board's serial port, with times, and panics as functions and lines
+    Monitor(monitor::Args),
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
     /// List the tools that are needed, and which are there
@@ -140,6 +143,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
         Command::Nodes => nodes::main(&shell),
+        Command::Monitor(args) => monitor::main(&shell, &args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
         Command::Setup => setup::main(&shell).await,

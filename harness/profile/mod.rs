@@ -26,7 +26,7 @@ use crate::tools::Toolbox;
 use crate::vboard::{self, TraceError, Traced};
 
 use recorder::{Recorder, Sample};
-use symbols::Symbols;
+pub(crate) use symbols::{Place, Symbols};
 
 pub use flame::flame_graph;
 pub use text::{folded, table};

@@ -8,3 +8,4 @@ mod port;
 mod console;
 mod deploy;
 mod esptool;
+mod monitor;
