@@ -36,7 +36,7 @@ fn image(seed: u32) -> Vec<u8> {
     let mut state = seed;
     let byte = |at: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if at % 2 == 0 { (state >> 24) as u8 } else { (at >> 12) as u8 }
+        if at.is_multiple_of(2) { (state >> 24) as u8 } else { (at >> 12) as u8 }
     };
     (0..SIZE).map(byte).collect()
 }
