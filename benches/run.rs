@@ -32,7 +32,7 @@ async fn run(patterns: &[PathBuf], toolbox: &Toolbox, out: &Path) {
     let board = Board::connect(virtual_board.address()).await.expect("its probe");
     let findings = Session::default().run(&image, &board, "bench", "2026-01-01T00:00:00Z", &ignore).await;
     let findings = findings.expect("six captures");
-    findings.report.write(&findings.captures, out).expect("a report");
+    findings.report.write(&findings.captures, &findings.profiles, out).expect("a report");
 }
 
 /// Processor time of all programs that this process has started and that have ended.

@@ -13,7 +13,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::target::{Chip, DefaultProgressCallback};
-use k1_hil::board::serial::{SerialPort, USUAL_BAUD};
+use k1_hil::board::serial::{ResetBy, SerialPort, USUAL_BAUD};
 use k1_hil::deploy::DeployError;
 use k1_hil::deploy::serial::{SerialOptions, deploy};
 use k1_hil::digest::Sha;
@@ -109,7 +109,7 @@ fn serial(criterion: &mut Criterion) {
     let python = Toolbox::from_env().and_then(|tools| tools.python()).expect("run `k1-hil setup` once");
     let port = board.serial_port().to_owned();
     // In its loader already: it need not be touched.
-    let waiting = SerialPort { path: port.clone(), reset: k1_hil::board::serial::ResetBy::Hand };
+    let waiting = SerialPort { reset: ResetBy::Hand, ..SerialPort::at(&port) };
 
     let mut group = criterion.benchmark_group("serial flash of 1 MiB");
     group.throughput(Throughput::Bytes(SIZE as u64)).sample_size(10);

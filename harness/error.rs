@@ -17,11 +17,19 @@ pub enum Error {
     #[error(transparent)]
     Checkout(#[from] crate::source::CheckoutError),
     #[error(transparent)]
+    Graft(#[from] crate::source::GraftError),
+    #[error(transparent)]
     Compile(#[from] crate::image::CompileError),
+    #[error(transparent)]
+    Audio(#[from] crate::audio::AudioError),
     #[error(transparent)]
     VirtualBoard(#[from] crate::vboard::VirtualBoardError),
     #[error(transparent)]
     Board(#[from] crate::board::BoardError),
+    #[error(transparent)]
+    Inventory(#[from] crate::board::inventory::InventoryError),
+    #[error(transparent)]
+    Lease(#[from] crate::board::lease::LeaseError),
     #[error(transparent)]
     Deploy(#[from] crate::deploy::DeployError),
     #[error(transparent)]
@@ -36,6 +44,14 @@ pub enum Error {
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
+    #[error(transparent)]
+    Artifact(#[from] crate::artifacts::ArtifactError),
+    #[error(transparent)]
+    Conductor(#[from] crate::conductor::ConductorError),
+    #[error(transparent)]
+    WebhookConfig(#[from] crate::webhook::ConfigError),
+    #[error(transparent)]
+    WebhookQueue(#[from] crate::webhook::QueueError),
 }
 
 impl Error {
@@ -46,9 +62,13 @@ impl Error {
             Self::Tools(e) => e.blame(),
             Self::Graph(_) | Self::Generate(_) => Blame::Input,
             Self::Checkout(e) => e.blame(),
+            Self::Graft(e) => e.blame(),
             Self::Compile(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::VirtualBoard(e) => e.blame(),
             Self::Board(e) => e.blame(),
+            Self::Inventory(e) => e.blame(),
+            Self::Lease(e) => e.blame(),
             Self::Deploy(e) => e.blame(),
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
@@ -56,6 +76,10 @@ impl Error {
             Self::Monitor(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
+            Self::Artifact(e) => e.blame(),
+            Self::Conductor(e) => e.blame(),
+            Self::WebhookConfig(_) => Blame::Configuration,
+            Self::WebhookQueue(e) => e.blame(),
         }
     }
 }

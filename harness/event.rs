@@ -1,5 +1,7 @@
 //! What happens during a step, as facts with numbers. Shells turn them into bars and lines.
 
+use std::time::Duration;
+
 /// Called with each event of a step, from whatever thread it happens on.
 pub type OnEvent<'a> = &'a (dyn Fn(&Event) + Send + Sync);
 
@@ -11,12 +13,28 @@ pub enum Event {
     SetupWaits,
     /// The set-up begins to fetch or install `what`.
     SetupStep { what: String },
+    /// `received` of `total` bytes of a file have arrived.
+    Downloading { what: String, received: u64, total: u64 },
     /// `name` is installed and was checked.
     ToolReady { name: String, version: String },
     /// The firmware of `revision` comes next, the `number`th (from 1) of `of`.
     Revision { revision: String, number: usize, of: usize },
     /// The numbers of this firmware were in the cache.
     MeasuredBefore { revision: String },
+    /// `board` is somebody else's at the moment: `holder`, for people. This waits for it.
+    LeaseWaits { board: String, holder: String },
+    /// The board's last holder, for people, ended without returning it: killed, or the host went down.
+    HolderDied { board: String, holder: String },
+    /// The board is not well, and `rung` is tried next, for at most `limit`.
+    Recovering { board: String, rung: &'static str, limit: Duration, reason: String },
+    /// The board is well again.
+    Recovered { board: String, rung: &'static str, after: Duration },
+    /// Nothing helped: the board is given up until it is found well again.
+    MarkedSick { board: String, reason: String },
+    /// `asked` of `of` addresses were asked whether a board is there.
+    Scanned { asked: usize, of: usize },
+    /// How reliable the board was could not be written down.
+    NotRemembered { board: String, reason: String },
     /// C++ was generated for `patterns` patterns.
     Generated { patterns: usize, lines: usize },
     /// The image was already in the cache.
@@ -43,6 +61,42 @@ pub enum Event {
     RunProgress { pattern: String, frames: u32, of: u32 },
     /// The run was read back whole.
     Captured { pattern: String, frames: u32, rejected: u32 },
+    /// A profile was made before and is in the cache.
+    ProfiledBefore { pattern: String },
+    /// The instructions of `frames` frames are being counted.
+    ProfileStarted { pattern: String, frames: u32 },
+    /// They are.
+    Profiled { pattern: String, frames: u32 },
+    /// A Conductor server was started and is not ready yet, which takes 5 to 20 s.
+    ServerStarting { address: String },
+    /// A worker begins the task with that id.
+    TaskReceived { task: String, id: String },
+    /// A worker ended it; `status` as the server writes it.
+    TaskEnded { task: String, id: String, status: String, seconds: f64 },
+    /// A worker that stops gave back a task that it had not begun, or could not even do that.
+    TaskHandedBack { task: String, id: String, handed_back: bool },
+    /// A result that an earlier process left on disk was sent.
+    ResultResent { id: String, status: String },
+    /// Results cannot be put on disk; they are sent all the same.
+    SpoolUnusable { reason: String },
+    /// The Conductor server could not be asked for work. It is asked again and again.
+    ServerAway { server: String, reason: String },
+    /// It answers again.
+    ServerBack { server: String },
+    /// A webhook's delivery waits for these workflows to be started.
+    DeliveryQueued { delivery: String, workflows: Vec<String> },
+    /// A webhook's delivery was genuine and starts nothing.
+    DeliveryIgnored { delivery: String, reason: String },
+    /// A webhook's delivery was not taken; `status` is what its sender was told.
+    DeliveryRefused { status: u16, reason: String },
+    /// A workflow was started for a delivery.
+    WorkflowStarted { workflow: String, delivery: String },
+    /// A workflow could not be started yet; it is tried again after `wait`.
+    StartDelayed { workflow: String, delivery: String, reason: String, wait: std::time::Duration },
+    /// A workflow can never be started; its delivery is among the failed ones.
+    StartGivenUp { workflow: String, delivery: String, reason: String },
+    /// The webhook's queue on disk cannot be changed. It is tried again and again.
+    QueueUnusable { reason: String },
 }
 
 /// Drops every event.

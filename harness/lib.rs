@@ -15,6 +15,7 @@
 pub mod graph;
 pub mod source;
 pub mod image;
+pub mod audio;
 pub mod board;
 pub mod vboard;
 pub mod deploy;
@@ -26,9 +27,14 @@ pub mod report;
 pub mod bench;
 pub mod session;
 pub mod compare;
+pub mod artifacts;
+pub mod conductor;
+pub mod notify;
+pub mod webhook;
 
 pub mod tools;
 pub mod digest;
+mod http;
 pub mod event;
 pub mod blame;
 pub mod error;

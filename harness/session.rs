@@ -13,8 +13,9 @@ use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::graph::Graph;
 use crate::image::{self, Image, Target};
+use crate::profile::{self, Profile};
 use crate::report::{Fault, PatternResult, Report};
-use crate::source::{self, Source};
+use crate::source::{self, Source, SourceFile};
 use crate::tools::Toolbox;
 use crate::verdict::{self, Baseline, Budgets, Comparison};
 
@@ -60,9 +61,16 @@ pub struct Findings {
     pub report: Report,
     /// In the order of the report's results.
     pub captures: Vec<Capture>,
+    /// Of those results that were profiled, in their order.
+    pub profiles: Vec<Profile>,
     /// All patterns of the image in registry order, measured or not.
     pub patterns: Vec<String>,
 }
+
+/// Instructions of a pattern that are profiled for a report: about half a second.
+const PROFILED: u64 = 1_000_000;
+/// More frames than that say nothing more.
+const MOST_PROFILED: u64 = 20;
 
 /// What became of one pattern.
 enum Measured {
@@ -92,7 +100,39 @@ pub async fn build_checkout(
     toolbox: &Toolbox,
     on_event: OnEvent<'_>,
 ) -> Result<Image, Error> {
+    Ok(build_checkout_with_source(path, rev, toolbox, on_event).await?.1)
+}
+
+/// As [`build_checkout`], with what the image was built from.
+///
+/// # Errors
+///
+/// As [`build_checkout`].
+pub async fn build_checkout_with_source(
+    path: &Path,
+    rev: Option<&str>,
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<(Source, Image), Error> {
     let source = source::checkout(path, rev, toolbox).await?;
+    let image = image::compile(&source, Target::Virtual, toolbox, on_event).await?;
+    Ok((source, image))
+}
+
+/// As [`build_checkout`], with the patterns of `graphs` added to the firmware's own.
+///
+/// # Errors
+///
+/// Those of reading the checkout, of adding patterns to it, and of compiling it.
+pub async fn build_grafted(
+    path: &Path,
+    rev: Option<&str>,
+    graphs: &[Graph],
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<Image, Error> {
+    let source = source::graft(&source::checkout(path, rev, toolbox).await?, graphs)?;
+    on_event(&Event::Generated { patterns: graphs.len(), lines: lines(&source) });
     Ok(image::compile(&source, Target::Virtual, toolbox, on_event).await?)
 }
 
@@ -157,7 +197,7 @@ impl Session {
         }
         let seen = captures.first().map(|capture| capture.board.clone());
         let report = Report::new(run_id, started, Some(image.clone()), seen, results, faults);
-        Ok(Findings { report, captures, patterns })
+        Ok(Findings { report, captures, profiles: Vec::new(), patterns })
     }
 
     /// The patterns to measure, of those that the image has.
@@ -237,11 +277,54 @@ impl Session {
     }
 }
 
+/// Looks where the instructions of each measured pattern go, and puts that into the report: its first frames after the
+/// warm-up, so many that they have about a million instructions together. `graphs` are those that the image was built from,
+/// if it was.
+///
+/// # Errors
+///
+/// Those of profiling. `findings` stay as they are then.
+pub async fn profile(
+    findings: &mut Findings,
+    graphs: &[Graph],
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<(), Error> {
+    let Some(image) = &findings.report.image else { return Ok(()) };
+    let source = if graphs.is_empty() { None } else { Some(source::generate(graphs)?) };
+    let results = &findings.report.results;
+    let next = AtomicUsize::new(0);
+    let work = async || {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(result) = results.get(place) else { return Ok::<_, Error>(done) };
+            // Without numbers there was a loss on the way, and the frames were drawn all the same.
+            let ticks = result.verdict.statistics.as_ref().map_or(PROFILED, |s| s.render.median_ticks);
+            let frames = (PROFILED / ticks.max(1)).clamp(1, MOST_PROFILED.min(result.plan.frames.into()));
+            let plan = Plan { frames: frames as u32, ..result.plan.clone() };
+            done.push((place, profile::known_or_profile(image, &plan, toolbox, on_event).await?));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut profiles: Vec<(usize, Profile)> =
+        try_join_all((0..cores).map(|_| work())).await?.into_iter().flatten().collect();
+    profiles.sort_by_key(|(place, _)| *place);
+    for (place, profile) in &profiles {
+        let nodes = source.as_ref().and_then(|source| profile::nodes(profile, source));
+        findings.report.results[*place].profile = Some(Box::new(profile.table(nodes)));
+    }
+    findings.profiles = profiles.into_iter().map(|(_, profile)| profile).collect();
+    Ok(())
+}
+
 /// The ids of the patterns that the board runs, in registry order.
 async fn patterns_of(board: &Board) -> Result<Vec<String>, Error> {
     Ok(board.patterns().await?.patterns.into_iter().map(|pattern| pattern.id).collect())
 }
 
+/// Of all patterns' files, or of a source that is generated whole.
 fn lines(source: &Source) -> usize {
-    source.files.iter().map(|file| file.text.lines().count()).sum()
+    let generated = |file: &&SourceFile| file.pattern.is_some() || source.origin().is_none();
+    source.files.iter().filter(generated).map(|file| file.text.lines().count()).sum()
 }

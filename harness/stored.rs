@@ -3,6 +3,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -41,19 +42,27 @@ pub(crate) fn read<T: DeserializeOwned>(
     what: &'static str,
     format: u32,
 ) -> Result<T, StoredError> {
+    let unreadable = |source| StoredError::Unreadable { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    parse(&bytes, format).map_err(|reason| StoredError::Malformed { path: path.to_owned(), what, reason })
+}
+
+/// Reads JSON that this program wrote in `format`.
+///
+/// # Errors
+///
+/// The reason, for people, why it is not that.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], format: u32) -> Result<T, String> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: u32,
     }
-    let unreadable = |source| StoredError::Unreadable { path: path.to_owned(), source };
-    let malformed = |reason: String| StoredError::Malformed { path: path.to_owned(), what, reason };
-    let bytes = std::fs::read(path).map_err(unreadable)?;
     // The number first: what a later version wrote should not be told by the field that it added.
-    let found: Format = serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))?;
+    let found: Format = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if found.format != format {
-        return Err(malformed(format!("it has format {}; this version reads format {format}", found.format)));
+        return Err(format!("it has format {}; this version reads format {format}", found.format));
     }
-    serde_json::from_slice(&bytes).map_err(|e| malformed(e.to_string()))
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
 /// Writes `value` as JSON to `path`, on one line, whole or not at all.
@@ -77,6 +86,22 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
+/// What the names of files begin with that are not written whole yet.
+const FRAGMENT: &str = ".k1-hil-";
+
+/// Removes from `folder` what a killed process has left half written, if it is older than `age`: a younger one may
+/// belong to a process that is just writing it.
+pub(crate) fn remove_fragments(folder: &Path, age: Duration) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_fragment = entry.file_name().to_string_lossy().starts_with(FRAGMENT);
+        let is_old =
+            || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other).map(|old| old >= age);
+        if is_fragment && is_old().unwrap_or(false) {
+            let _ = std::fs::remove_file(entry.path()); // it takes space and does no harm
+        }
+    }
+}
+
 /// Writes `bytes` to `path`, making its folder where missing. Whoever reads `path`, at whatever moment this
 /// process is killed, finds the old contents or the new ones. (Not so if the power fails: nothing here is worth
 /// waiting for the disk, for it can be measured again.)
@@ -91,7 +116,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".k1-hil-");
+    builder.prefix(FRAGMENT);
     // A temporary file is its owner's alone; these files are for everybody whom the umask lets in.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -123,6 +148,20 @@ mod tests {
         write(&path, b"second").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_is_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let fragment = folder.path().join(format!("{FRAGMENT}x"));
+        std::fs::write(&fragment, b"ha").unwrap();
+        write(&folder.path().join("whole"), b"whole").unwrap();
+        remove_fragments(folder.path(), Duration::from_secs(3600));
+        assert!(fragment.exists());
+        remove_fragments(folder.path(), Duration::ZERO);
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["whole"]);
     }
 
     #[test]

@@ -12,3 +12,9 @@ pub fn messages(error: &dyn Error) -> impl Iterator<Item = String> {
 pub fn one_line(error: &dyn Error) -> String {
     messages(error).collect::<Vec<_>>().join(": ")
 }
+
+/// The cause at the bottom of the chain: `connection refused` rather than `error sending request`. The others repeat an
+/// address, which may hold a password.
+pub(crate) fn innermost(error: &dyn Error) -> String {
+    messages(error).last().unwrap_or_default()
+}

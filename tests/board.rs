@@ -30,7 +30,7 @@ fn order() -> RunOrder<'static> {
         seed: 7,
         warmup: 8,
         frames: 16,
-        stimulus: Stimulus::Music,
+        stimulus: &Stimulus::Music,
         audio: AudioSource::Snapshot,
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k1_hil::Blame;
+use k1_hil::audio::RecordingName;
 use k1_hil::board::probe::{FrameRecord, Frames, Pictures};
 use k1_hil::board::{Board, RunState, Stimulus};
 use k1_hil::capture::{AudioSource, CaptureError, Plan, Rejected, Rejection, capture, capture_within};
@@ -220,6 +222,18 @@ async fn a_run_is_read_whole_while_it_is_recorded() {
             Event::Captured { pattern: pattern(), frames: 250, rejected: 0 },
         ]
     );
+}
+
+#[tokio::test]
+async fn a_board_that_plays_no_recordings_says_so_before_anything_is_asked_of_it() {
+    let bench = Bench::new(|firmware| firmware.draw(100)).await;
+    let name = RecordingName { path: "folder/song.wav".into(), sha256: Sha::of("song"), seconds: 2.0 };
+    let plan = Plan { stimulus: Stimulus::Recording(name), ..plan(10) };
+    let error = capture(&bench.deployment, &bench.board, &plan, &ignore).await.unwrap_err();
+    assert_eq!(error.blame(), Blame::Configuration);
+    let said = error.to_string();
+    let expected = "cannot play the recording song.wav (63f75c890b05): its firmware plays named stimuli only";
+    assert!(said.ends_with(expected), "{said}");
 }
 
 #[rstest]

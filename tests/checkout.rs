@@ -1,13 +1,18 @@
-//! Checkout → Source: what is taken from a working tree and from a commit, and what is refused.
+//! Checkout → Source: what is taken from a working tree and from a commit, and what is refused; and what becomes of
+//! firmware that does not compile, or misbehaves.
 
 mod shaped;
 
 use std::collections::BTreeMap;
 
-use k1_hil::Blame;
+use k1_hil::event::ignore;
+use k1_hil::image::CompileError;
 use k1_hil::source::{self, Checkout as Taken, CheckoutError, Firmware, Source};
 use k1_hil::tools::Toolbox;
+use k1_hil::{Blame, Error, session};
+use rstest::rstest;
 use shaped::Checkout;
+use shaped::commands::{Bench, all_of, code, text};
 
 const REGISTRY: &str = "firmware/src/pattern_registry.cpp";
 const STATIC: &str = "firmware/src/patterns/static_family.hpp";
@@ -259,4 +264,121 @@ async fn nothing_that_a_repository_configures_is_started() {
     take(&checkout, None).await.unwrap();
     take(&checkout, Some("HEAD")).await.unwrap();
     assert!(!mark.exists());
+}
+
+const PALETTES: &str = "firmware/src/palettes.cpp";
+
+#[rstest]
+#[case::in_itself(
+    STATIC,
+    "const float wave =",
+    "const int NUM_LEDS = 3; const float wave =",
+    "the firmware is broken in itself, whatever it is built for: firmware/src/patterns/static_family.hpp:19:19: \
+     expected unqualified-id (in the macro NUM_LEDS of firmware/src/led_driver.h:8)"
+)]
+#[case::by_a_call_that_the_virtual_board_does_not_have(
+    STATIC,
+    "const float wave =",
+    "analogRead(3); const float wave =",
+    "the compiler refused the source: firmware/src/patterns/static_family.hpp:19:9: use of undeclared identifier \
+     'analogRead'"
+)]
+#[case::by_a_function_that_is_nowhere(
+    PALETTES,
+    "const CRGBF* const palette =",
+    "void tune(int); tune(1); const CRGBF* const palette =",
+    "the compiler refused the source: firmware/src/palettes.cpp:12:0: undefined symbol: tune(int), which neither k1-hil \
+     nor a source that the manifest names defines"
+)]
+#[tokio::test]
+async fn a_source_that_does_not_compile_is_told_with_file_and_line(
+    #[case] path: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+    #[case] message: &str,
+) {
+    let checkout = Checkout::new();
+    checkout.edit(path, old, new);
+    checkout.edit(STATIC, "#pragma once", "#pragma once\n#include \"../led_driver.h\"");
+    let toolbox = Toolbox::from_env().unwrap();
+    let error = session::build_checkout(checkout.path(), None, &toolbox, &ignore).await.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.blame()), (message, Blame::Input));
+}
+
+#[tokio::test]
+async fn every_file_that_does_not_compile_is_told_at_once() {
+    let checkout = Checkout::new();
+    let broken = [PALETTES, "firmware/src/audio/tempo.cpp", "firmware/src/audio/vu.cpp"];
+    for path in broken {
+        checkout.write(path, "nonsense\n");
+    }
+    let toolbox = Toolbox::from_env().unwrap();
+    let error = session::build_checkout(checkout.path(), None, &toolbox, &ignore).await.unwrap_err();
+    let Error::Compile(CompileError::Refused { errors, .. }) = &error else { panic!("{error:?}") };
+    for path in broken {
+        assert!(errors.iter().any(|e| e.file == path && e.line == 1), "{path}: {errors:?}");
+    }
+}
+
+/// Patterns that misbehave after half a second, each in its way.
+const MISBEHAVING: [(&str, &str); 11] = [
+    ("never_returns", "for (;;) asm volatile(\"\");"),
+    ("sleeps_too_long", "delay(2000);"),
+    ("writes_behind", "context.leds[context.num_leds].g = 1.0f;"),
+    ("writes_in_front", "context.leds[-1].r = 2.0f;"),
+    ("writes_far_in_front", "context.leds[-300].r = 2.0f;"),
+    (
+        "writes_behind_what_is_sent",
+        "reinterpret_cast<volatile uint8_t*>(fastled_leds)[3 * context.num_leds] = 1;",
+    ),
+    ("follows_null", "*reinterpret_cast<volatile int*>(static_cast<uintptr_t>(context.time * 0.0f)) = 1;"),
+    ("fills_the_stack", "volatile char big[20000]; for (int i = 0; i < 20000; ++i) big[i] = 1;"),
+    ("gives_up", "abort();"),
+    ("calls_delay", "delay(3);"),
+    ("crashes_in_warm_up", "*reinterpret_cast<volatile int*>(4) = 1;"),
+];
+
+#[test]
+fn firmware_that_misbehaves_is_named_and_the_others_are_measured() {
+    let (bench, checkout) = (Bench::new(), Checkout::new());
+    let mut patterns = "#pragma once\n#include <Arduino.h>\n#include \"../led_driver.h\"\n".to_owned();
+    let mut rows = String::new();
+    for (id, what) in MISBEHAVING {
+        let late = if id.ends_with("warm_up") { "0.2f" } else { "0.5f" };
+        patterns += &format!(
+            "inline void draw_{id}(const PatternRenderContext& context) {{\n    for (int i = 0; i < context.num_leds; \
+             ++i) context.leds[i] = CRGBF();\n    if (context.time > {late}) {{ {what} }}\n}}\n"
+        );
+        rows += &format!("    {{\"{id}\", \"{id}\", \"\", draw_{id}, false}},\n");
+    }
+    checkout.write("firmware/src/patterns/misbehaving.hpp", &patterns);
+    checkout.edit(
+        "firmware/src/generated_patterns.h",
+        "#pragma once",
+        "#pragma once\n#include \"patterns/misbehaving.hpp\"",
+    );
+    checkout.edit(REGISTRY, "draw_breath, true},\n", &format!("draw_breath, true}},\n{rows}"));
+    let run = bench.run(&["run", "--out", "out", "--frames", "60"], &checkout);
+    assert_eq!(code(&run), 1, "{}", all_of(&run));
+    let said = text(&run.stdout);
+    let reasons: Vec<&str> =
+        said.lines().filter(|line| line.contains("the firmware died")).map(str::trim).collect();
+    insta::assert_snapshot!(reasons.join("\n"));
+    for measured in ["ember", "tide", "fold", "breath", "calls_delay"] {
+        assert!(said.lines().any(|line| line.starts_with(measured) && line.contains("PASS")), "{said}");
+    }
+    // What it waited is part of the frame: 3 ms are 750,000 instructions.
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(bench.out.path().join("out/result.json")).unwrap()).unwrap();
+    let delayed =
+        result["results"].as_array().unwrap().iter().find(|r| r["pattern"] == "calls_delay").unwrap();
+    let p99 = delayed["verdict"]["statistics"]["render"]["p99_ticks"].as_u64().unwrap();
+    assert!((750_000..800_000).contains(&p99), "{p99}");
+    assert_eq!(result["notes"].as_array().unwrap().len(), 1);
+    assert_eq!(result["image"]["origin"]["dirty"], true);
+
+    let unknown = bench.run(&["run", "glow"], &checkout);
+    assert_eq!(code(&unknown), 2, "{}", all_of(&unknown));
+    let said = text(&unknown.stderr);
+    assert!(said.contains("has no pattern glow; it has ember, tide, fold, breath, never_returns"), "{said}");
 }

@@ -1,5 +1,7 @@
 //! The command line, as a person or a CI script meets it.
 
+mod sounds;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -8,6 +10,7 @@ use rstest::rstest;
 fn k1_hil(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
     command.current_dir(folder).env_remove("HIL_BOARD").env_remove("HIL_SEED").env("NO_COLOR", "1");
+    command.env("HIL_LOCKS", folder.join("locks")).env("XDG_STATE_HOME", folder.join("state"));
     command
 }
 
@@ -75,15 +78,21 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("judge")]
 #[case("report")]
 #[case("monitor")]
+#[case("artifacts")]
+#[case("webhook")]
 #[case("vboard")]
+#[case("audio")]
+#[case("conductor")]
+#[case("conductor up")]
+#[case("conductor work")]
 #[case("doctor")]
 #[case("setup")]
 fn help_is_what_people_read(#[case] command: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
+    let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
     let output = run(folder.path(), &arguments);
     assert_eq!(code(&output), 0);
-    insta::assert_snapshot!(format!("help_{command}"), text(&output.stdout));
+    insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), text(&output.stdout));
 }
 
 #[test]
@@ -112,6 +121,71 @@ fn a_slower_pattern_is_regressed_and_a_faster_one_improved() {
 }
 
 #[test]
+fn a_sound_file_is_a_stimulus_and_another_one_does_not_fit_the_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = chain(folder.path(), 1);
+    let graph = graph.to_str().unwrap();
+    sounds::wav(folder.path(), "drums.wav", &[&sounds::drums(110.0, 2.0, 16_000)], 16_000);
+    sounds::wav(folder.path(), "tone.wav", &[&sounds::tone(330.0, 0.4, 1.0, 16_000)], 16_000);
+
+    let first = run(folder.path(), &["run", graph, "--stimulus", "drums.wav", "--save-baseline"]);
+    assert_eq!(code(&first), 0, "{}", all_of(&first));
+    assert!(text(&first.stderr).contains("stimulus drums.wav ("), "{}", all_of(&first));
+    std::fs::rename(folder.path().join("drums.wav"), folder.path().join("moved.wav")).unwrap();
+    let moved = run(folder.path(), &["run", graph, "--stimulus", "moved.wav", "--json"]);
+    assert_eq!(code(&moved), 0, "{}", all_of(&moved));
+    assert_eq!(json(&moved)["results"][0]["verdict"]["picture"], "same", "{}", all_of(&moved));
+
+    let other = run(folder.path(), &["run", graph, "--stimulus", "tone.wav"]);
+    assert_eq!(code(&other), 5, "{}", all_of(&other));
+    assert!(text(&other.stdout).contains("stimulus tone.wav ("), "{}", all_of(&other));
+    assert!(text(&other.stdout).contains("instead of drums.wav ("), "{}", all_of(&other));
+}
+
+#[test]
+fn what_is_no_stimulus_is_told_before_anything_is_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let graph = chain(folder.path(), 1);
+    std::fs::write(folder.path().join("text.wav"), "no sound").unwrap();
+    sounds::wav(folder.path(), "silent.wav", &[&[0.0; 1600]], 16_000);
+    sounds::write(folder.path(), "long.wav", &sounds::riff(1, 8, 1, 1000, &vec![100; 121 * 1000]));
+    for (stimulus, said) in [
+        ("opera", "opera is no stimulus (silence, tone, beat, noise, music), and there is no such file"),
+        ("text.wav", "text.wav is no sound that can be read (WAV, FLAC, MP3, Ogg Vorbis)"),
+        ("silent.wav", "silent.wav is silent"),
+        ("long.wav", "long.wav lasts 121.0 s; a stimulus may last 120 s"),
+    ] {
+        let output = run(folder.path(), &["run", graph.to_str().unwrap(), "--stimulus", stimulus]);
+        assert_eq!(code(&output), 2, "{}", all_of(&output));
+        assert!(text(&output.stderr).starts_with(&format!("error: {said}")), "{}", all_of(&output));
+        assert!(!text(&output.stderr).contains("generated"), "{}", all_of(&output));
+    }
+    let advice = run(folder.path(), &["run", graph.to_str().unwrap(), "--stimulus", "long.wav"]);
+    assert!(text(&advice.stderr).contains("`k1-hil audio FILE --from SECONDS"), "{}", all_of(&advice));
+}
+
+#[test]
+fn a_part_of_a_sound_becomes_a_stimulus_and_its_features_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    sounds::wav(folder.path(), "drums.wav", &[&sounds::drums(120.0, 6.0, 16_000)], 16_000);
+    let arguments =
+        ["audio", "drums.wav", "--from", "1", "--seconds", "4", "--output", "part.k1s", "--csv", "part.csv"];
+    let output = run(folder.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", all_of(&output));
+    insta::assert_snapshot!("audio", text(&output.stdout));
+    let recording = k1_hil::audio::Recording::load(&folder.path().join("part.k1s")).unwrap();
+    assert_eq!(recording.seconds(), 4.0);
+    assert!(
+        std::fs::read_to_string(folder.path().join("part.csv")).unwrap().starts_with("feature,at,value\n")
+    );
+
+    let output = run(folder.path(), &["audio", "drums.wav", "--seconds", "4", "--json"]);
+    assert_eq!(json(&output)["tempo"]["bpm"].as_f64().map(f64::round), Some(120.0));
+    let output = run(folder.path(), &["audio", "drums.wav", "--fft-size", "1000"]);
+    assert_eq!(code(&output), 2);
+}
+
+#[test]
 fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.json");
@@ -135,6 +209,40 @@ fn every_fault_of_a_graph_is_told_and_nothing_is_left_behind() {
     let codes: Vec<_> =
         json(&output)["error"]["faults"].as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
     assert!(codes.contains(&"E1001".into()) && codes.contains(&"E1010".into()), "{codes:?}");
+}
+
+#[test]
+fn artifacts_are_put_labelled_and_got_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let artifacts = |arguments: &[&str]| {
+        let mut command = k1_hil(folder.path());
+        command.arg("artifacts").args(arguments).env("K1_HIL_STORE", "store");
+        command.output().unwrap()
+    };
+    std::fs::write(folder.path().join("firmware.bin"), "one").unwrap();
+    let put = artifacts(&["put", "firmware/k1@1", "firmware.bin", "--meta", "commit=6c241c7"]);
+    assert_eq!(text(&put.stdout), "firmware/k1@1 put: 3 B in 1 files\n", "{}", all_of(&put));
+    let again = artifacts(&["put", "firmware/k1@1", "firmware.bin"]);
+    assert_eq!(text(&again.stdout), "firmware/k1@1 was there already: 3 B in 1 files\n");
+    std::fs::write(folder.path().join("firmware.bin"), "two").unwrap();
+    let refused = artifacts(&["put", "firmware/k1@1", "firmware.bin"]);
+    assert_eq!(code(&refused), 2);
+    assert!(text(&refused.stderr).contains("replace it with --replace"), "{}", all_of(&refused));
+
+    let unverified = artifacts(&["label", "firmware/k1@1", "last-good:bench-3"]);
+    assert_eq!(code(&unverified), 2);
+    assert!(text(&unverified.stderr).contains("--verified"), "{}", all_of(&unverified));
+    let good = artifacts(&["label", "firmware/k1@1", "last-good:bench-3", "--verified", "run 7"]);
+    assert_eq!(code(&good), 0, "{}", all_of(&good));
+    let got = artifacts(&["get", "firmware/k1@last-good:bench-3", "--into", "out"]);
+    assert_eq!(text(&got.stdout), "out/firmware.bin\n", "{}", all_of(&got));
+    assert_eq!(std::fs::read(folder.path().join("out/firmware.bin")).unwrap(), b"one");
+
+    let listed = json(&artifacts(&["list", "--json"]));
+    assert_eq!(listed[0]["labels"], serde_json::json!(["last-good:bench-3"]));
+    assert_eq!(listed[0]["metadata"]["commit"], "6c241c7");
+    let would = artifacts(&["gc"]);
+    assert!(text(&would.stdout).ends_with("do it with --apply\n"), "{}", all_of(&would));
 }
 
 #[test]
@@ -280,7 +388,12 @@ fn an_interrupted_run_leaves_nothing_behind() {
     // The board runs the image: what follows is a long warm-up.
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(process.stderr.take().unwrap()));
     assert!(lines.any(|line| line.unwrap().contains("runs the image")));
-    let emulators = descendants(process.id());
+    // All but the guard, which ends when its input does: a moment after the command.
+    let is_guard = |pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains("k1-hil-guard")
+    };
+    let emulators: Vec<u32> = descendants(process.id()).into_iter().filter(|pid| !is_guard(pid)).collect();
     assert!(!emulators.is_empty(), "an emulator runs");
     interrupt(&process);
     assert_eq!(process.wait().unwrap().code(), Some(130));

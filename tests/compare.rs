@@ -1,65 +1,15 @@
-//! Commits of a firmware beside each other, on real builds and virtual boards: diff, bisect, history, and firmware that
-//! misbehaves.
+//! Commits of a firmware beside each other, on real builds and virtual boards: diff, bisect, history.
 
 mod shaped;
 
 use std::path::Path;
-use std::process::{Command, Output};
 
-use k1_hil::tools::Toolbox;
 use shaped::Checkout;
+use shaped::commands::{Bench, all_of, code, json, text};
 
 const STATIC: &str = "firmware/src/patterns/static_family.hpp";
 const AUDIO: &str = "firmware/src/patterns/audio_family.hpp";
 const CONTEXT: &str = "firmware/src/pattern_render_context.h";
-
-/// A cache that knows no image and no number, with this machine's tools and objects.
-struct Bench {
-    cache: tempfile::TempDir,
-    out: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let tools = Toolbox::from_env().unwrap();
-        let setup = Command::new(env!("CARGO_BIN_EXE_k1-hil")).arg("setup").output().unwrap();
-        assert!(setup.status.success(), "{}", all_of(&setup));
-        let cache = tempfile::tempdir().unwrap();
-        for shared in ["python", "zig", "checkouts"] {
-            std::fs::create_dir_all(tools.cache().join(shared)).unwrap();
-            std::os::unix::fs::symlink(tools.cache().join(shared), cache.path().join(shared)).unwrap();
-        }
-        Self { cache, out: tempfile::tempdir().unwrap() }
-    }
-
-    fn run(&self, arguments: &[&str], checkout: &Checkout) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_k1-hil"))
-            .args(arguments)
-            .arg("--checkout")
-            .arg(checkout.path())
-            .current_dir(self.out.path())
-            .env("K1_HIL_CACHE", self.cache.path())
-            .env("NO_COLOR", "1")
-            .output()
-            .unwrap()
-    }
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("the command ended by itself")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn all_of(output: &Output) -> String {
-    text(&output.stdout) + &text(&output.stderr)
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", all_of(output)))
-}
 
 /// The finding of each pattern.
 fn findings(diff: &serde_json::Value) -> Vec<(String, String)> {
@@ -109,22 +59,51 @@ fn a_diff_tells_slower_from_other_picture_from_the_same() {
     );
     assert_eq!(checkout.state(), before, "the checkout is as it was");
 
+    // And in which function: one frame of those that were measured.
+    let functions = &diff["rows"][0]["functions"];
+    assert_eq!(functions["within"], "draw_tide(PatternRenderContext const&)", "{functions}");
+    let frame = functions["frame"].as_u64().unwrap() as usize;
+    let measured = |side: &str| &diff["rows"][0][side]["ran"]["render_ticks"][frame];
+    assert_eq!((&functions["base"], &functions["head"]), (measured("base"), measured("head")));
+    let amount = |value: &serde_json::Value| value.as_i64().unwrap();
+    let changes: i64 = functions["functions"].as_array().unwrap().iter().map(|f| amount(&f["change"])).sum();
+    assert_eq!(changes, amount(&functions["head"]) - amount(&functions["base"]));
+    assert_eq!(diff["rows"][1]["functions"], serde_json::Value::Null, "another picture is not dearer");
+
     // As a commit it is the same program: nothing is compiled or measured again.
     checkout.commit("Slower, and another picture");
     let again = bench.run(&["diff", &base, "HEAD", "--markdown"], &checkout);
     assert_eq!(code(&again), 3, "{}", all_of(&again));
     let said = text(&again.stderr);
-    assert!(!said.contains("compiling") && !said.contains("sent"), "{said}");
+    assert!(!said.contains("compiling") && !said.contains("sent") && !said.contains("counting"), "{said}");
+    assert!(said.contains("tide was profiled before"), "{said}");
     assert!(
         text(&again.stdout).contains("### LED frames: 1 slower, 1 other picture, 2 the same"),
         "{}",
         all_of(&again)
     );
     assert!(text(&again.stdout).contains("| `tide` | **slower** |"), "{}", all_of(&again));
+    let heading = "\n`tide`, frame ";
+    assert!(text(&again.stdout).contains(heading), "{}", all_of(&again));
+    assert!(
+        text(&again.stdout).contains(", in `draw_tide(PatternRenderContext const&)`\n\n| function |"),
+        "{}",
+        all_of(&again)
+    );
 
     let faster = bench.run(&["diff", "HEAD", &base, "--pattern", "tide"], &checkout);
     assert_eq!(code(&faster), 0, "{}", all_of(&faster));
     assert!(text(&faster.stdout).contains("1 faster"), "{}", all_of(&faster));
+    let sentence =
+        text(&faster.stdout).lines().find(|line| line.starts_with("tide, frame ")).map(str::to_owned);
+    let sentence = sentence.unwrap_or_else(|| panic!("{}", all_of(&faster)));
+    assert!(
+        sentence.contains(" (-") && sentence.ends_with(", in draw_tide(PatternRenderContext const&)"),
+        "{sentence}"
+    );
+
+    let unnamed = bench.run(&["diff", &base, "HEAD", "--functions", "0", "--json"], &checkout);
+    assert_eq!(json(&unnamed)["rows"][0]["functions"], serde_json::Value::Null);
 
     // A comment moves lines and changes the debug information only: compiled, and not measured.
     checkout.edit(STATIC, "#pragma once", "#pragma once\n// A comment.\n");
@@ -141,7 +120,7 @@ fn a_head_that_does_not_build_is_told_with_file_and_line() {
     let broken = bench.run(&["diff", "HEAD"], &checkout);
     assert_eq!(code(&broken), 1, "{}", all_of(&broken));
     let said = text(&broken.stdout);
-    assert!(said.contains("working tree does not build: the compiler refused the source: firmware/src/patterns/audio_family.hpp:16:"), "{said}");
+    assert!(said.contains("working tree does not build: the firmware is broken in itself, whatever it is built for: firmware/src/patterns/audio_family.hpp:16:"), "{said}");
     assert!(said.contains("no member named 'vu'"), "{said}");
     let run = bench.run(&["run"], &checkout);
     assert_eq!(code(&run), 2, "{}", all_of(&run));
@@ -173,6 +152,7 @@ fn a_bisection_passes_over_what_does_not_build_and_looks_into_merges() {
     let found = json(&found);
     assert_eq!((&found["first_bad"]["id"], &found["fault"]), (&guilty.as_str().into(), &"slower".into()));
     assert_eq!(found["last_good"]["commit"]["id"], good.as_str());
+    assert_eq!(found["functions"]["within"], "draw_tide(PatternRenderContext const&)");
     let passed: Vec<_> =
         found["passed_over"].as_array().unwrap().iter().map(|p| &p["commit"]["id"]).collect();
     assert!(passed.iter().all(|id| **id == broken.as_str()), "{passed:?}");
@@ -180,7 +160,9 @@ fn a_bisection_passes_over_what_does_not_build_and_looks_into_merges() {
     let text_of = bench.run(&["bisect", &range, "tide"], &checkout);
     let said = text(&text_of.stdout);
     assert!(
-        said.starts_with(&format!("{} made tide +", &guilty[..7])) && said.contains("Smoother tide"),
+        said.starts_with(&format!("{} made tide +", &guilty[..7]))
+            && said.contains("Smoother tide")
+            && said.contains(", in draw_tide(PatternRenderContext const&)\n"),
         "{said}"
     );
 
@@ -224,37 +206,4 @@ fn a_history_names_each_change_and_is_written_as_table_and_plot() {
     assert!(csv.contains("\"'=HYPERLINK(\"\"x\"\") <script>\",,does not build,"), "{csv}");
     let html = out("history.html");
     assert!(html.contains("<svg") && html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
-}
-
-#[test]
-fn firmware_that_misbehaves_is_named_and_the_others_are_measured() {
-    let (bench, checkout) = (Bench::new(), Checkout::new());
-    checkout.edit(STATIC, "inline void draw_ember(const PatternRenderContext& context) {", "inline void draw_ember(const PatternRenderContext& context) {\n    while (context.time > 0.5f) asm volatile(\"\");");
-    checkout.edit(STATIC, "    const float phase = context", "    context.leds[context.num_leds + (context.time > 0.5f)].r = 1.0f;\n    const float phase = context");
-    checkout.edit(AUDIO, "#pragma once", "#pragma once\n#include <Arduino.h>");
-    checkout.edit(AUDIO, "    static float level", "    delay(3);\n    static float level");
-    let run = bench.run(&["run", "--out", "out"], &checkout);
-    assert_eq!(code(&run), 1, "{}", all_of(&run));
-    let said = text(&run.stdout);
-    assert!(said.contains("of ember: watchdog"), "{said}");
-    assert!(said.contains("of tide: "), "{said}");
-    for measured in ["fold", "breath"] {
-        assert!(said.lines().any(|line| line.starts_with(measured) && line.contains("PASS")), "{said}");
-    }
-    // What it waited is part of the frame: 3 ms are 750,000 instructions.
-    let result: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(bench.out.path().join("out/result.json")).unwrap()).unwrap();
-    let breath = result["results"].as_array().unwrap().iter().find(|r| r["pattern"] == "breath").unwrap();
-    let median = breath["verdict"]["statistics"]["render"]["median_ticks"].as_u64().unwrap();
-    assert!((750_000..800_000).contains(&median), "{median}");
-    assert_eq!(result["notes"].as_array().unwrap().len(), 1);
-    assert_eq!(result["image"]["origin"]["dirty"], true);
-
-    let unknown = bench.run(&["run", "glow"], &checkout);
-    assert_eq!(code(&unknown), 2, "{}", all_of(&unknown));
-    assert!(
-        text(&unknown.stderr).contains("has no pattern glow; it has ember, tide, fold, breath"),
-        "{}",
-        all_of(&unknown)
-    );
 }

@@ -150,7 +150,7 @@ async fn a_capture_waits_for_a_run_that_somebody_left() {
         seed: 1,
         warmup: 0,
         frames: 2048,
-        stimulus: Stimulus::Silence,
+        stimulus: &Stimulus::Silence,
         audio: AudioSource::default(),
     };
     let left = board.run(&order).await.unwrap();

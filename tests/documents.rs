@@ -29,3 +29,14 @@ fn the_description_of_the_nodes_is_that_of_the_catalogue() {
         "renew docs/graphs.md with `k1-hil nodes`"
     );
 }
+
+#[test]
+fn the_configuration_of_the_webhook_is_one() {
+    let document = include_str!("../docs/webhook.md");
+    let text = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let secret =
+        |name: &str| (name == "K1_HIL_WEBHOOK_SECRET").then(|| "a secret of the documents".to_owned());
+    let config = k1_hil::webhook::Config::parse(text, "docs/webhook.md", secret).unwrap();
+    assert_eq!(config.rules.len(), 2);
+    assert!(config.rules[1].branches.matches("production") && !config.rules[1].branches.matches("main"));
+}

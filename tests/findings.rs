@@ -42,7 +42,7 @@ fn ran(median: u64, p99: u64, late: u32, pictures: [u32; 4]) -> Numbers {
         audio_age_p99_us: 5000,
         picture_sha256: Sha::of(format!("{pictures:?}")),
     };
-    Numbers::Ran(Box::new(Run { statistics, led_hashes: pictures.to_vec() }))
+    Numbers::Ran(Box::new(Run { statistics, led_hashes: pictures.to_vec(), render_ticks: Vec::new() }))
 }
 
 fn measured(revision: Revision, numbers: Vec<(&str, Numbers)>) -> Measured {

@@ -63,7 +63,8 @@ fn session() -> (Report, Vec<Capture>) {
     let panic = Panic {
         reason: "watchdog: a frame took longer than 1000 ms".to_owned(),
         pattern: "spiral".to_owned(),
-        frame: 42,
+        frame: 530,
+        run_frame: Some(42),
         pc: 0x8000_1234,
         value: 0,
         boot_id: 11,
@@ -114,7 +115,7 @@ fn the_page_reads_as_it_should() {
     let (report, captures) = session();
     // Left there for whoever wants to look at the page.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
-    let written = report.write(&captures, &dir).unwrap();
+    let written = report.write(&captures, &[], &dir).unwrap();
     let html = std::fs::read_to_string(written.html).unwrap();
     insta::with_settings!({ filters => vec![
         (r"(?s)<style>.*</style>", "[style]"),
@@ -128,7 +129,7 @@ fn six_patterns_of_300_frames_make_a_page_under_300_kilobytes_that_needs_no_netw
     let captures: Vec<Capture> = (1..=6).map(|n| filmed(&format!("pattern_{n}"), &breathing(), n)).collect();
     let results = captures.iter().map(|run| result(run, Some(run))).collect();
     let dir = tempfile::tempdir().unwrap();
-    let written = report(results, Vec::new(), captures.first()).write(&captures, dir.path()).unwrap();
+    let written = report(results, Vec::new(), captures.first()).write(&captures, &[], dir.path()).unwrap();
     let html = std::fs::read_to_string(written.html).unwrap();
     assert!(html.len() < 300_000, "{} bytes", html.len());
     assert_eq!(html.matches("<svg").count(), 18);
@@ -143,7 +144,8 @@ fn the_longest_run_stays_light() {
     let render: Vec<u32> = (0..2048_u32).map(|i| 90_000 + i.wrapping_mul(2_654_435_761) % 40_000).collect();
     let run = filmed("noisy", &render, 1);
     let dir = tempfile::tempdir().unwrap();
-    let written = report(vec![result(&run, None)], Vec::new(), Some(&run)).write(&[run], dir.path()).unwrap();
+    let written =
+        report(vec![result(&run, None)], Vec::new(), Some(&run)).write(&[run], &[], dir.path()).unwrap();
     assert!(std::fs::metadata(written.html).unwrap().len() < 80_000);
 }
 
@@ -161,7 +163,7 @@ fn hostile_words_stay_words_on_the_page() {
     let dir = tempfile::tempdir().unwrap();
     let mut report = report(vec![result(&run, None)], faults, Some(&run));
     report.run_id = "</title><script>".to_owned();
-    let written = report.write(&[run], dir.path()).unwrap();
+    let written = report.write(&[run], &[], dir.path()).unwrap();
     let html = std::fs::read_to_string(written.html).unwrap();
     for tag in ["<script", "<img src=x", "<b>", "</pre><"] {
         assert!(!html.contains(tag), "{tag}");
@@ -174,7 +176,7 @@ fn hostile_words_stay_words_on_the_page() {
 fn a_written_result_fits_the_schema_that_is_checked_in_and_reads_back() {
     let (report, captures) = session();
     let dir = tempfile::tempdir().unwrap();
-    let written = report.write(&captures, dir.path()).unwrap();
+    let written = report.write(&captures, &[], dir.path()).unwrap();
     let schema: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(schema_path()).unwrap()).unwrap();
     let result: serde_json::Value = serde_json::from_slice(&std::fs::read(&written.result).unwrap()).unwrap();
@@ -210,7 +212,7 @@ fn schema_path() -> std::path::PathBuf {
 fn the_frames_are_stored_beside_the_result() {
     let (report, captures) = session();
     let dir = tempfile::tempdir().unwrap();
-    let written = report.write(&captures, dir.path()).unwrap();
+    let written = report.write(&captures, &[], dir.path()).unwrap();
     assert_eq!(written.captures[1], dir.path().join("captures/ember.json"));
     for (path, capture) in written.captures.iter().zip(&captures) {
         let stored: Capture = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -222,7 +224,7 @@ fn the_frames_are_stored_beside_the_result() {
 fn a_stored_capture_is_judged_as_the_measured_one_was() {
     let (report, captures) = session();
     let dir = tempfile::tempdir().unwrap();
-    let written = report.write(&captures, dir.path()).unwrap();
+    let written = report.write(&captures, &[], dir.path()).unwrap();
     let stored: Capture = serde_json::from_slice(&std::fs::read(&written.captures[3]).unwrap()).unwrap();
     assert_eq!(result(&stored, None), report.results[3]);
 }
@@ -231,10 +233,10 @@ fn a_stored_capture_is_judged_as_the_measured_one_was() {
 fn a_report_that_cannot_be_written_whole_leaves_no_result() {
     let (report, captures) = session();
     let dir = tempfile::tempdir().unwrap();
-    let written = report.write(&captures, dir.path()).unwrap();
+    let written = report.write(&captures, &[], dir.path()).unwrap();
     std::fs::remove_file(&written.html).unwrap();
     std::fs::create_dir_all(written.html.join("in the way")).unwrap();
-    let error = report.write(&captures, dir.path()).unwrap_err();
+    let error = report.write(&captures, &[], dir.path()).unwrap_err();
     assert!(error.to_string().contains("report.html"), "{error}");
     assert!(!written.result.exists(), "a result beside half a report");
 }
@@ -246,7 +248,7 @@ fn frames_never_leave_the_report_folder(#[case] pattern: &str, #[case] reason: &
     let run = capture(pattern, &breathing());
     let dir = tempfile::tempdir().unwrap();
     let error =
-        report(vec![result(&run, None)], Vec::new(), Some(&run)).write(&[run], dir.path()).unwrap_err();
+        report(vec![result(&run, None)], Vec::new(), Some(&run)).write(&[run], &[], dir.path()).unwrap_err();
     assert!(error.to_string().contains(reason), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -256,7 +258,7 @@ fn two_results_of_one_pattern_are_refused_rather_than_one_lost() {
     let runs = [filmed("ember", &breathing(), 1), filmed("Ember", &breathing(), 2)];
     let results = runs.iter().map(|run| result(run, None)).collect();
     let dir = tempfile::tempdir().unwrap();
-    let error = report(results, Vec::new(), None).write(&runs, dir.path()).unwrap_err();
+    let error = report(results, Vec::new(), None).write(&runs, &[], dir.path()).unwrap_err();
     assert!(matches!(error, ReportError::Name { .. }), "{error}");
 }
 
@@ -264,7 +266,7 @@ fn two_results_of_one_pattern_are_refused_rather_than_one_lost() {
 fn a_result_without_its_frames_is_refused() {
     let run = capture("ember", &breathing());
     let dir = tempfile::tempdir().unwrap();
-    let error = report(vec![result(&run, None)], Vec::new(), None).write(&[], dir.path()).unwrap_err();
+    let error = report(vec![result(&run, None)], Vec::new(), None).write(&[], &[], dir.path()).unwrap_err();
     assert!(matches!(error, ReportError::NoCapture { .. }), "{error}");
 }
 
@@ -301,7 +303,7 @@ fn a_session_is_as_good_as_its_worst_pattern() {
 #[test]
 fn an_empty_session_still_makes_a_page_that_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let written = report(Vec::new(), Vec::new(), None).write(&[], dir.path()).unwrap();
+    let written = report(Vec::new(), Vec::new(), None).write(&[], &[], dir.path()).unwrap();
     let html = std::fs::read_to_string(written.html).unwrap();
     assert!(html.contains("Nothing was measured.") && html.contains("INVALID"));
 }

@@ -6,7 +6,8 @@ use k1_hil::deploy::{self, DeployOptions};
 use k1_hil::event::ignore;
 use k1_hil::graph::{self, Graph};
 use k1_hil::image::Image;
-use k1_hil::session::{self, Baselines, Session};
+use k1_hil::report::Report;
+use k1_hil::session::{self, Baselines, Selection, Session};
 use k1_hil::tools::Toolbox;
 use k1_hil::vboard::{Options, VirtualBoard};
 use k1_hil::verdict::{self, Baseline, Budgets, Comparison, Outcome};
@@ -81,6 +82,48 @@ async fn a_session_measures_every_pattern_of_the_image_in_order(#[future(awt)] v
     assert_eq!(measured, image.patterns);
     assert_eq!(findings.report.outcome, Outcome::Pass);
     assert!(findings.captures.iter().all(|capture| capture.frames.len() == 20));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_profiled_session_shows_functions_nodes_and_a_flame_graph(
+    #[future(awt)] virtual_board: VirtualBoard,
+) {
+    let board = Board::connect(virtual_board.address()).await.unwrap();
+    let named = ["slow_bloom", "night_glass"].map(str::to_owned);
+    let session = Session {
+        plan: Plan { frames: 20, ..Plan::default() },
+        selection: Selection::Named(named.to_vec()),
+        ..Session::default()
+    };
+    let mut findings =
+        session.run(image().await, &board, "a run", "2026-11-24T00:00:00Z", &ignore).await.unwrap();
+    session::profile(&mut findings, &patterns(), &Toolbox::from_env().unwrap(), &ignore).await.unwrap();
+
+    let results = &findings.report.results;
+    for ((result, profile), capture) in results.iter().zip(&findings.profiles).zip(&findings.captures) {
+        let frames = profile.plan.frames as usize;
+        let measured: Vec<u64> = capture.frames.iter().map(|frame| frame.render_ticks.into()).collect();
+        assert_eq!(profile.frames, measured[..frames], "the first frames of the run that was measured");
+        let table = result.profile.as_ref().unwrap();
+        assert!(!table.functions.is_empty() && !table.nodes.as_ref().unwrap().nodes.is_empty());
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let written = findings.report.write(&findings.captures, &findings.profiles, folder.path()).unwrap();
+    let html = std::fs::read_to_string(&written.html).unwrap();
+    assert_eq!(html.matches("<figure class=\"flame\">\n<svg").count(), 2);
+    for word in ["<td class=\"code\">k1g_Blur(CRGBF const*, int, int)</td>", "<td>halo</td>", "<td>soft</td>"]
+    {
+        assert!(html.contains(word), "{word}");
+    }
+    assert_eq!(Report::read(&written.result).unwrap(), findings.report);
+    for (path, profile) in written.profiles.iter().zip(&findings.profiles) {
+        let stored: k1_hil::profile::Profile = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(stored, *profile);
+    }
+    let error = findings.report.write(&findings.captures, &[], folder.path()).unwrap_err();
+    assert_eq!(error.to_string(), "the profile of pattern slow_bloom was not given");
 }
 
 #[rstest]

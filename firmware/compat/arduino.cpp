@@ -24,6 +24,7 @@ unsigned long micros() { return static_cast<unsigned long>(compat::now_us()); }
 void delay(uint32_t ms) { compat::wait_us(static_cast<uint64_t>(ms) * 1000u); }
 void delayMicroseconds(uint32_t us) { compat::wait_us(us); }
 void yield() {}
+extern "C" void esp_rom_delay_us(uint32_t us) { compat::wait_us(us); }
 
 extern "C" int64_t esp_timer_get_time() { return static_cast<int64_t>(compat::now_us()); }
 

@@ -43,9 +43,16 @@ void FrameLoop::set_settings(const Settings& wanted) {
 
 void FrameLoop::set_audio(const Audio& audio) {
     idle_ = audio_ = audio;
-    stimulus_.reset(audio.stimulus, audio.seed, time_base::elapsed_ns() / 1000u);
+    stimulus_.reset(audio.stimulus, audio.seed, recording_, time_base::elapsed_ns() / 1000u);
     sound_.reset(audio.seed);
     hear_first();
+}
+
+void FrameLoop::set_recording(const Recording& recording) {
+    recording_ = recording;
+    if (idle_.stimulus != STIMULUS_RECORDING) return;
+    if (!recording.is_there()) idle_.stimulus = STIMULUS_MUSIC;
+    set_audio(idle_);
 }
 
 void FrameLoop::advance(uint64_t until_ns, uint32_t most) {
@@ -53,6 +60,11 @@ void FrameLoop::advance(uint64_t until_ns, uint32_t most) {
 }
 
 void FrameLoop::run(const RunPlan& plan) {
+    warm_up(plan);
+    measure(plan);
+}
+
+void FrameLoop::warm_up(const RunPlan& plan) {
     status_.current_pattern = plan.pattern;
     status_.run_id = plan.id;
     status_.run_state = RUN_RUNNING;
@@ -62,6 +74,9 @@ void FrameLoop::run(const RunPlan& plan) {
 
     begin(plan.audio);
     for (uint32_t i = 0; i < plan.warmup; ++i) draw_frame(0);
+}
+
+void FrameLoop::measure(const RunPlan& plan) {
     for (uint32_t i = 0; i < plan.frames; ++i) draw_frame(plan.id);
 
     status_.run_state = RUN_DONE;
@@ -77,7 +92,7 @@ void FrameLoop::begin(const Audio& audio) {
     renderer::select(status_.current_pattern);
     renderer::set_settings(settings_);
     audio_ = audio;
-    stimulus_.reset(audio.stimulus, audio.seed, 0);
+    stimulus_.reset(audio.stimulus, audio.seed, recording_, 0);
     sound_.reset(audio.seed);
     heard_until_us_ = 0;
     hear_first();
@@ -108,7 +123,9 @@ void FrameLoop::hear_first() {
 // The samples of the stimulus's present chunk, if anybody looks at them.
 const float* FrameLoop::next_samples() {
     const bool wanted = audio_.source != AUDIO_SNAPSHOT || renderer::KEEPS_SAMPLES;
-    return wanted ? sound_.play(stimulus_.score()) : nullptr;
+    if (!wanted) return nullptr;
+    const RecordedChunk* recorded = stimulus_.recorded();
+    return recorded ? sound_.play(recorded->samples) : sound_.play(stimulus_.score());
 }
 
 // K1 analyses on a core of its own, so this costs the frames nothing; the result is known at once.

@@ -40,11 +40,17 @@ public:
     const Settings& settings() const { return settings_; }
     // The audio between the runs, from its beginning.
     void set_audio(const Audio& audio);
+    // What the stimulus STIMULUS_RECORDING is from now on; no run or audio may have that stimulus without one.
+    void set_recording(const Recording& recording);
+    const Recording& recording() const { return recording_; }
 
     // Draws frames until board time reaches `until_ns`, at most `most` of them.
     void advance(uint64_t until_ns, uint32_t most);
     // Does the whole run, then goes on from the beginning with the audio from before.
     void run(const RunPlan& plan);
+    // The two parts of it. In between the board may wait for as long as it likes: the clock stands still.
+    void warm_up(const RunPlan& plan);
+    void measure(const RunPlan& plan);
 
     const FrameStatus& status() const { return status_; }
 
@@ -63,6 +69,7 @@ private:
     Audio idle_;
     Audio audio_;
     uint32_t heard_until_us_;
+    Recording recording_;
     Stimulus stimulus_;
     Sound sound_;
 };

@@ -177,6 +177,12 @@ inline CRGBF k1g_Rainbow(float index) {
     return k1g_Hsv(k1g_Clamp01(index) * (5.0f / 6.0f), 1.0f, 1.0f);
 }
 
+#ifdef K1G_PALETTE
+// A colour of the palettes of the firmware that draws; its function takes 1 for 0.
+inline CRGBF k1g_Palette(int palette, float index) {
+    return K1G_PALETTE(static_cast<uint8_t>(palette), k1g_Clamp(index, 0.0f, 0.999f), 1.0f);
+}
+#else
 // Stands for the palettes 0 to 32 of the K1 firmware: each has a hue of its own, far from its neighbours', goes
 // from dark to bright, and turns by a sixth of the colour circle at most.
 inline CRGBF k1g_Palette(int palette, float index) {
@@ -185,6 +191,7 @@ inline CRGBF k1g_Palette(int palette, float index) {
     const float turn = (palette & 1) != 0 ? 0.16f : -0.12f;
     return k1g_Hsv(0.03f + 0.618034f * number + turn * (x - 0.5f), 0.96f - 0.3f * x * x, 0.12f + 0.88f * x);
 }
+#endif
 
 // ---- Buffers ----
 

@@ -35,6 +35,11 @@ const float* Sound::play(const Score& score) {
     return samples_;
 }
 
+const float* Sound::play(const int16_t* recorded) {
+    for (int i = 0; i < SOUND_CHUNK; ++i) samples_[i] = recorded[i] * (1.0f / 32768.0f);
+    return samples_;
+}
+
 // The loudness moves evenly from that of the chunk before: a jump would be a click in all bins.
 void Sound::add_tone(Rotor& rotor, float hz, float loudness) {
     const float step = TWO_PI_F * hz / SOUND_RATE_HZ;

@@ -26,6 +26,8 @@ public:
     void reset(uint32_t seed);
     // The next SOUND_CHUNK samples, -1 to 1; valid until the next call.
     const float* play(const Score& score);
+    // The same of SOUND_CHUNK recorded ones, of which 32768 is full scale.
+    const float* play(const int16_t* recorded);
 
 private:
     // A sine that turns by one step per sample.

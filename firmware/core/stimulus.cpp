@@ -19,13 +19,21 @@ float clamped(float v) { return v < 0.0f ? 0.0f : (v > 1.0f ? 1.0f : v); }
 
 }  // namespace
 
-void Stimulus::reset(StimulusKind kind, uint32_t seed, uint64_t now_us) {
+void Stimulus::reset(StimulusKind kind, uint32_t seed, const Recording& recording, uint64_t now_us) {
     kind_ = kind;
+    recording_ = recording;
+    recorded_ = nullptr;
+    chunk_ = 0;
     // Seeds that lie close together, 0 included, are spread over all states of the generator but 0.
     random_ = (seed + 0x9E3779B9u) * 0x85EBCA6Bu;
     random_ = (random_ ^ (random_ >> 15)) | 1u;
     chunk_end_us_ = now_us - now_us % CHUNK_US;
     bpm_ = kind == STIMULUS_BEAT || kind == STIMULUS_MUSIC ? 90.0f + __builtin_floorf(random() * 50.0f) : 0.0f;
+    sure_ = 0.9f;
+    if (kind == STIMULUS_RECORDING) {
+        bpm_ = recording.header().bpm;
+        sure_ = recording.header().confidence;
+    }
     beat_ = 1.0f;  // the first chunk begins a beat
     beats_ = 0;
     on_beat_ = false;
@@ -42,24 +50,37 @@ void Stimulus::make_chunk() {
     Heard& audio = heard_;
     for (float& e : energy_) e = 0.0f;
     score_ = Score();
-    if (bpm_ != 0.0f) follow_beat();
+    if (kind_ == STIMULUS_RECORDING) {
+        play_recording();
+    } else if (bpm_ != 0.0f) {
+        follow_beat();
+    }
+    if (bpm_ != 0.0f) follow_tempo();
     switch (kind_) {
         case STIMULUS_SILENCE: break;
         case STIMULUS_TONE: play_tone(); break;
         case STIMULUS_BEAT: play_beat(); break;
         case STIMULUS_NOISE: play_noise(0.6f); break;
         case STIMULUS_MUSIC: play_music(); break;
+        case STIMULUS_RECORDING: break;
     }
     analyse();
-    audio.is_silence = kind_ == STIMULUS_SILENCE;
+    audio.is_silence = recorded_ ? (recorded_->flags & RECORDED_SILENT) != 0 : kind_ == STIMULUS_SILENCE;
     audio.time_us = static_cast<uint32_t>(chunk_end_us_);
     ++audio.update_counter;
     chunk_end_us_ += CHUNK_US;
 }
 
-// Moves the beat on by one chunk, and the tempo part of the snapshot with it.
+// The next chunk of the recording, with its place in the beat.
+void Stimulus::play_recording() {
+    recorded_ = &recording_.chunk(chunk_++);
+    for (int i = 0; i < HEARD_BINS; ++i) energy_[i] = recorded_->levels[i] * (1.0f / 65535.0f);
+    beat_ = recorded_->beat * (1.0f / 65536.0f);
+    on_beat_ = (recorded_->flags & RECORDED_ON_BEAT) != 0;
+}
+
+// Moves the beat on by one chunk.
 void Stimulus::follow_beat() {
-    Heard& audio = heard_;
     beat_ += bpm_ / 60.0f * CHUNK_S;
     on_beat_ = beat_ >= 1.0f;
     if (on_beat_) {
@@ -71,9 +92,13 @@ void Stimulus::follow_beat() {
     const bool off_beat = beat_ >= 0.5f && beat_ - bpm_ / 60.0f * CHUNK_S < 0.5f;
     if (off_beat) hat_ = 1.0f;
     hat_ *= 0.89f;
+}
 
+// The tempo part of what is heard, one chunk later.
+void Stimulus::follow_tempo() {
+    Heard& audio = heard_;
     // The lock firms up over the first two seconds or so.
-    audio.tempo_confidence += (0.9f - audio.tempo_confidence) * 0.008f;
+    audio.tempo_confidence += (sure_ - audio.tempo_confidence) * 0.008f;
     audio.locked_tempo_bpm = bpm_;
     audio.tempo_lock_state = audio.tempo_confidence > 0.6f   ? HEARD_LOCKED
                              : audio.tempo_confidence > 0.2f ? HEARD_LOCKING

@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let (good, bad) = compare::range(&args.range)?;
+    let mut lab = args.checkout.lab(shell, &[])?;
     let progress = shell.progress();
-    let mut lab = args.checkout.lab(&shell.toolbox, &[]);
     let found = lab.bisect(good, bad, &args.pattern, &|event| progress.event(event)).await?;
     drop(progress);
     shell.print(&found, || compare::bisection_text(&found))?;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use k1_hil::board::Board;
 use k1_hil::image::Image;
 use k1_hil::{capture, deploy};
 
@@ -30,12 +29,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let image = Image::load(&args.image)?;
-    let board = Board::connect(args.board.required()?).await?;
+    let plan = args.plan.plan(shell, &args.pattern)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let deployment = deploy::deploy(&image, &board, &args.board.deploy_options(), &on_event).await?;
-    let plan = args.plan.plan(&args.pattern);
-    let capture = capture::capture(&deployment, &board, &plan, &on_event).await?;
+    let bench = args.board.required()?.lease(shell, "k1-hil capture", &on_event).await?;
+    let board = bench.board();
+    let deployment = deploy::deploy(&image, board, &args.board.deploy_options(), &on_event).await?;
+    let capture = capture::capture(&deployment, board, &plan, &on_event).await?;
+    bench.still_held()?;
     drop(progress);
     match &args.output {
         Some(path) => {

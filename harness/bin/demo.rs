@@ -1,5 +1,6 @@
 //! `k1-hil demo`: the six patterns that come with this program, on a virtual board.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use k1_hil::session::{Baselines, Session};
@@ -49,9 +50,18 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
         }
     }
     graphs.sort_by(|a, b| a.name.cmp(&b.name));
-    let session =
-        Session { plan: args.plan.plan(""), baselines: Baselines::Given(baselines), ..Session::default() };
-    let (findings, started) =
-        run::measure(shell, &Firmware::Graphs(graphs), &BoardArgs::virtual_board(), &session).await?;
+    let session = Session {
+        plan: args.plan.plan(shell, "")?,
+        baselines: Baselines::Given(baselines),
+        ..Session::default()
+    };
+    let (findings, started) = run::measure(
+        shell,
+        &Firmware::Graphs(graphs),
+        &BoardArgs::virtual_board(),
+        NonZeroUsize::MIN,
+        &session,
+    )
+    .await?;
     run::present(shell, &findings, &args.out, &started)
 }

@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Only this pattern; may be given several times
     #[arg(long = "pattern", short, value_name = "ID")]
     patterns: Vec<String>,
+    /// Name the functions of so many patterns at most, of those that got slower or faster; 0 names none
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    functions: usize,
     /// Print Markdown for a pull request
     #[arg(long)]
     markdown: bool,
@@ -27,10 +30,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let mut lab = args.checkout.lab(shell, &args.patterns)?;
     let progress = shell.progress();
-    let mut lab = args.checkout.lab(&shell.toolbox, &args.patterns);
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let diff = lab.diff(&args.base, args.head.as_deref(), &on_event).await?;
+    let diff = lab.diff(&args.base, args.head.as_deref(), args.functions, &on_event).await?;
     drop(progress);
     shell.print(&diff, || {
         if args.markdown { compare::diff_markdown(&diff) } else { compare::diff_table(&diff, paint) }

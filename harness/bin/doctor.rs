@@ -9,7 +9,7 @@ use crate::shell::Shell;
 
 pub(crate) fn main(shell: &Shell) -> Result<ExitCode, Failure> {
     let tools = tools::doctor(&shell.toolbox);
-    let ready = tools.iter().all(|tool| tool.ready);
+    let ready = tools.iter().all(|tool| tool.ready || tool.on_demand);
     shell.print(&tools, || table(&tools))?;
     Ok(ExitCode::from(if ready { 0 } else { 2 }))
 }

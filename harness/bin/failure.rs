@@ -2,12 +2,17 @@
 
 use std::process::ExitCode;
 
+use k1_hil::artifacts::ArtifactError;
+use k1_hil::audio::AudioError;
+use k1_hil::board::inventory::InventoryError;
+use k1_hil::board::lease::LeaseError;
 use k1_hil::board::serial::PortError;
+use k1_hil::conductor::ConductorError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
 use k1_hil::monitor::MonitorError;
-use k1_hil::source::CheckoutError;
+use k1_hil::source::{CheckoutError, GraftError};
 use k1_hil::tools::ToolsError;
 use k1_hil::vboard::VirtualBoardError;
 use k1_hil::verdict::Outcome;
@@ -71,6 +76,7 @@ impl Failure {
 
     fn code(&self) -> u8 {
         match self {
+            Self::Step(Error::Inventory(InventoryError::NoMatch { .. } | InventoryError::TooFew { .. })) => 6,
             Self::Step(error) => match error.blame() {
                 Blame::Input | Blame::Configuration => 2,
                 Blame::Firmware => 1,
@@ -103,12 +109,16 @@ impl Failure {
         match self {
             Self::Graphs(errors) => Some(errors.iter().map(shown).collect()),
             Self::Step(Error::Graph(error)) => Some(shown(error)),
-            Self::Step(Error::Compile(CompileError::Refused { errors, .. })) => {
-                Some(errors.iter().map(|e| format!("{e}\n")).collect())
-            }
+            Self::Step(Error::Compile(
+                CompileError::Refused { errors, .. } | CompileError::Contradictory { errors, .. },
+            )) => Some(errors.iter().map(|e| format!("{e}\n")).collect()),
             Self::Step(
                 Error::Compile(CompileError::Tool { log_end, .. })
-                | Error::Tools(ToolsError::Install { log_end, .. }),
+                | Error::Tools(ToolsError::Install { log_end, .. })
+                | Error::Conductor(
+                    ConductorError::Start { log_end, .. }
+                    | ConductorError::Tools(ToolsError::Install { log_end, .. }),
+                ),
             ) => Some(log_end.clone()),
             _ => None,
         }
@@ -118,7 +128,9 @@ impl Failure {
     fn advice(&self) -> Option<String> {
         let Self::Step(error) = self else { return None };
         Some(match error {
-            Error::Tools(e) | Error::Compile(CompileError::Missing(e)) => match e {
+            Error::Tools(e)
+            | Error::Compile(CompileError::Missing(e))
+            | Error::Conductor(ConductorError::Tools(e)) => match e {
                 ToolsError::Missing { remedy, .. } | ToolsError::Version { remedy, .. } => {
                     format!("run: {remedy}")
                 }
@@ -142,9 +154,41 @@ impl Failure {
                 }
                 _ => return None,
             },
+            Error::Graft(GraftError::NoPlaces { .. } | GraftError::Unfit { .. }) => {
+                "docs/manifest.md says how a hil.toml tells where patterns are added".into()
+            }
+            Error::Audio(AudioError::TooLong { .. }) => {
+                "`k1-hil audio FILE --from SECONDS --seconds SECONDS --output PART.k1s` cuts a part out"
+                    .into()
+            }
             Error::VirtualBoard(VirtualBoardError::Port { .. }) => {
                 "end the program that uses the port, or choose another one (0 takes any free one)".into()
             }
+            Error::Inventory(InventoryError::NoMatch { .. } | InventoryError::TooFew { .. }) => {
+                "`k1-hil boards list` shows the boards, `k1-hil boards scan` finds them".into()
+            }
+            Error::Inventory(InventoryError::Secret { .. }) | Error::Lease(LeaseError::TooSick { .. }) => {
+                "`k1-hil boards doctor` says what to do".into()
+            }
+            Error::Lease(error) => match error {
+                LeaseError::Held { .. } | LeaseError::NoneFree { .. } => {
+                    "--lease-timeout waits longer; a lease ends with its process, however that ends".into()
+                }
+                LeaseError::Reserved { .. } | LeaseError::NotYours { .. } => {
+                    "`k1-hil boards unlock --force` ends it for another user".into()
+                }
+                LeaseError::NoPort { .. } => "enter its `serial_port`, or name the port with --port".into(),
+                LeaseError::WrongMac { .. } => {
+                    "`k1-hil boards scan NETWORK` finds where the board is now and corrects the inventory"
+                        .into()
+                }
+                LeaseError::Sick { .. } => {
+                    "`k1-hil boards doctor` says more; the next lease that finds it well clears the mark"
+                        .into()
+                }
+                LeaseError::Lock { .. } => "HIL_LOCKS names another folder, the same for all users".into(),
+                _ => return None,
+            },
             Error::Deploy(DeployError::NoConnection { .. }) => {
                 "the board connects back to this host: let the firewall accept incoming TCP connections"
                     .into()
@@ -172,6 +216,37 @@ impl Failure {
             Error::Deploy(DeployError::WrongBoard { .. }) => {
                 "nothing was written; check --port, --board and --mac".into()
             }
+            Error::Artifact(error) => match error {
+                ArtifactError::Exists { .. } => "choose another version, or replace it with --replace".into(),
+                ArtifactError::Unverified { .. } => "say by which check with --verified TEXT".into(),
+                ArtifactError::Checksum { .. } | ArtifactError::Gone { .. } => {
+                    "put the same files once more with --replace".into()
+                }
+                ArtifactError::Unknown { .. } => "`k1-hil artifacts list` shows what is there".into(),
+                ArtifactError::Store { blame: Blame::Configuration, .. } => {
+                    "check the credentials in the environment: AWS_…, GOOGLE_…, AZURE_…".into()
+                }
+                _ => return None,
+            },
+            Error::Conductor(error) => match error {
+                ConductorError::NoServer => {
+                    "`k1-hil conductor up` starts one; --server or CONDUCTOR_SERVER_URL names another".into()
+                }
+                ConductorError::Unreachable { .. } => {
+                    "check the address; `k1-hil conductor status` says whether the local server runs".into()
+                }
+                ConductorError::Key { .. } => {
+                    "CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET hold a key that this server does not know"
+                        .into()
+                }
+                ConductorError::Refused { status: 401 | 403, .. } => {
+                    "set CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET to a key of this server".into()
+                }
+                ConductorError::Port { .. } => {
+                    "end the program that uses the port, or choose another one (0 takes any free one)".into()
+                }
+                _ => return None,
+            },
             Error::Board(_) => {
                 "check the address and that the board is on; `k1-hil vboard` starts a virtual one".into()
             }

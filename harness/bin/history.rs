@@ -33,8 +33,8 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
         history: &'a History,
     }
     let started = Started::now();
+    let mut lab = args.checkout.lab(shell, &args.patterns)?;
     let progress = shell.progress();
-    let mut lab = args.checkout.lab(&shell.toolbox, &args.patterns);
     let history = lab.history(&args.since, &|event| progress.event(event)).await?;
     drop(progress);
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("target/hil").join(&started.run_id));

@@ -9,11 +9,16 @@ use k1_hil::tools::Toolbox;
 
 mod args;
 mod failure;
+mod places;
 mod progress;
 mod shell;
 
+mod audio;
+mod artifacts;
+mod boards;
 mod capture;
 mod compile;
+mod conductor;
 mod demo;
 mod bisect;
 mod deploy;
@@ -29,6 +34,7 @@ mod report;
 mod run;
 mod setup;
 mod vboard;
+mod webhook;
 
 use failure::Failure;
 use shell::Shell;
@@ -41,7 +47,8 @@ use shell::Shell;
 #[command(name = "k1-hil", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 pass, 1 a budget was exceeded or the firmware died, 2 usage, input or \
-                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 130 interrupted."
+                        set-up, 3 slower than the baseline, 4 board or infrastructure, 5 inconclusive, 6 no matching board, 130 \
+                        interrupted."
 )]
 struct Cli {
     /// Print one JSON document to standard output instead of text
@@ -71,7 +78,7 @@ enum Command {
     History(history::Args),
     /// Where the instructions of a pattern's frames go, by function and source line
     Profile(profile::Args),
-    /// Check pattern graphs and generate their C++
+    /// Check pattern graphs and generate their C++, also into a firmware checkout
     Generate(generate::Args),
     /// Compile pattern graphs into a firmware image
     Compile(compile::Args),
@@ -83,16 +90,26 @@ enum Command {
     Judge(judge::Args),
     /// Write the report of captures again
     Report(report::Args),
+    /// Keep built firmware and other files under names, versions and labels
+    Artifacts(artifacts::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
     /// Follow the log at a board's serial port, with times, and panics as functions and lines
     Monitor(monitor::Args),
+    /// The boards of this machine: find, list, check, lock
+    Boards(boards::Args),
     /// Run a virtual board until interrupted
     Vboard(vboard::Args),
+    /// What is in a sound file, and the stimulus that boards make of it
+    Audio(audio::Args),
+    /// The same steps as durable workflows: a Conductor server, and workers for it
+    Conductor(conductor::Args),
+    /// Receive GitHub's pushes and pull requests, and start their workflows
+    Webhook(webhook::Args),
     /// List the tools that are needed, and which are there
     Doctor,
     /// Install the tools that are missing
-    Setup,
+    Setup(setup::Args),
     /// Print the completion script of a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -108,10 +125,15 @@ fn main() -> ExitCode {
         Err(error) => return Failure::Runtime(error).show(cli.json),
     };
     let json = cli.json;
+    let ends_itself = match &cli.command {
+        Command::Conductor(args) => args.ends_itself(),
+        Command::Webhook(_) => true,
+        _ => false,
+    };
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = interrupted() => {
+            () = interrupted(), if !ends_itself => {
                 eprintln!("interrupted");
                 ExitCode::from(130)
             }
@@ -136,23 +158,28 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Bisect(args) => bisect::main(&shell, &args).await,
         Command::History(args) => history::main(&shell, &args).await,
         Command::Profile(args) => profile::main(&shell, &args).await,
-        Command::Generate(args) => generate::main(&shell, &args),
+        Command::Generate(args) => generate::main(&shell, &args).await,
         Command::Compile(args) => compile::main(&shell, &args).await,
         Command::Deploy(args) => deploy::main(&shell, &args).await,
         Command::Capture(args) => capture::main(&shell, &args).await,
         Command::Judge(args) => judge::main(&shell, &args),
         Command::Report(args) => report::main(&shell, &args),
+        Command::Artifacts(args) => artifacts::main(&shell, &args).await,
         Command::Nodes => nodes::main(&shell),
         Command::Monitor(args) => monitor::main(&shell, &args).await,
+        Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
+        Command::Audio(args) => audio::main(&shell, &args),
+        Command::Conductor(args) => conductor::main(&shell, args).await,
+        Command::Webhook(args) => webhook::main(&shell, args).await,
         Command::Doctor => doctor::main(&shell),
-        Command::Setup => setup::main(&shell).await,
+        Command::Setup(args) => setup::main(&shell, &args).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Ends when the user or the system asks this process to stop.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

@@ -9,6 +9,7 @@ use k1_hil::board::serial::{SerialPort, USUAL_BAUD};
 use k1_hil::monitor::{Heard, Line, Monitor, Stamp};
 
 use crate::failure::Failure;
+use crate::places;
 use crate::shell::Shell;
 
 #[derive(clap::Args, Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Args {
 
 /// Goes on until it is interrupted, or its output is closed.
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
-    let port = SerialPort::at(&args.port);
+    let port = SerialPort { locks: places::locks(), ..SerialPort::at(&args.port) };
     let mut monitor = Monitor::start(&port, args.baud, args.elf.as_deref()).await?;
     while let Some(heard) = monitor.next().await {
         let text = match shell.json {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use k1_hil::profile::{self, Profile};
-use k1_hil::session;
+use k1_hil::profile::{self, Nodes, Profile};
+use k1_hil::{session, source};
 
 use crate::args::RunArgs;
 use crate::failure::Failure;
@@ -33,24 +33,34 @@ pub(crate) struct Args {
     flame_graph: Option<PathBuf>,
 }
 
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    profile: &'a Profile,
+    nodes: &'a Option<Nodes>,
+}
+
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
+    let mut plan = args.run.plan(shell, "", args.frames)?;
     let progress = shell.progress();
     let on_event = |event: &k1_hil::Event| progress.event(event);
-    let (image, pattern) = match &args.checkout {
+    let (image, source);
+    (image, plan.pattern, source) = match &args.checkout {
         Some(path) => {
             let rev = args.commit.as_deref();
             let image = session::build_checkout(path, rev, &shell.toolbox, &on_event).await?;
-            (image, args.pattern.to_string_lossy().into_owned())
+            (image, args.pattern.to_string_lossy().into_owned(), None)
         }
         None => {
             let graphs = load_graphs(std::slice::from_ref(&args.pattern))?;
+            let source = source::generate(&graphs)?;
             let image = session::build(&graphs, &shell.toolbox, &on_event).await?;
-            (image, graphs.into_iter().map(|graph| graph.name).collect())
+            (image, graphs.into_iter().map(|graph| graph.name).collect(), Some(source))
         }
     };
+    let found = profile::known_or_profile(&image, &plan, &shell.toolbox, &on_event).await?;
     drop(progress);
-    let found: Profile =
-        profile::profile(&image, &args.run.plan(&pattern, args.frames), &shell.toolbox).await?;
+    let nodes = source.and_then(|source| profile::nodes(&found, &source));
     if let Some(path) = &args.folded {
         found.write_folded(path)?;
         shell.note(&format!("wrote {}", path.display()));
@@ -59,6 +69,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
         found.write_flame_graph(path)?;
         shell.note(&format!("wrote {}", path.display()));
     }
-    shell.print(&found, || profile::table(&found))?;
+    shell
+        .print(&Printed { profile: &found, nodes: &nodes }, || profile::text(&found.table(nodes.clone())))?;
     Ok(ExitCode::SUCCESS)
 }

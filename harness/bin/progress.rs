@@ -25,6 +25,11 @@ impl Progress {
         Self { bar, quiet, last_line: Mutex::default() }
     }
 
+    /// Lines and no bar, for what happens at the same time.
+    pub(crate) fn lines(quiet: bool) -> Self {
+        Self { bar: None, quiet, last_line: Mutex::default() }
+    }
+
     /// Shows one event.
     pub(crate) fn event(&self, event: &Event) {
         match &self.bar {
@@ -55,8 +60,14 @@ impl Drop for Progress {
 fn show_bar(bar: &ProgressBar, event: &Event) {
     let (position, length, text) = match event {
         Event::Uploading { sent, total } => (*sent, Some(*total), "sending the image".to_owned()),
+        Event::Downloading { what, received, total } => {
+            (received >> 20, Some(total >> 20), format!("downloading {what} (MB)"))
+        }
         Event::RunProgress { pattern, frames, of } => {
             (u64::from(*frames), Some(u64::from(*of)), format!("measuring {pattern}"))
+        }
+        Event::Scanned { asked, of } => {
+            (*asked as u64, Some(*of as u64), "asking whether boards are there".to_owned())
         }
         Event::CompileStep { action, file } => (0, None, format!("{} {file}", action.to_lowercase())),
         other => match line(other) {
@@ -87,9 +98,24 @@ fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::SetupWaits => "waiting for another set-up of the same tools".to_owned(),
         Event::SetupStep { what } => what.clone(),
+        Event::Downloading { what, total, .. } => format!("downloading {what} ({} MB)", total >> 20),
         Event::ToolReady { name, version } => format!("{name} {version} is ready"),
         Event::Revision { revision, number, of } => format!("{number} of {of}: {revision}"),
         Event::MeasuredBefore { revision } => format!("{revision} was measured before"),
+        Event::LeaseWaits { board, holder } => format!("waiting for {board}: {holder}"),
+        Event::HolderDied { board, holder } => {
+            format!("the last holder of {board} was killed: {holder}")
+        }
+        Event::Recovering { board, rung, limit, reason } => {
+            format!("{board} is not well: {reason}; trying {rung} for at most {} s", limit.as_secs())
+        }
+        Event::Recovered { board, rung, after } => {
+            format!("{board} is well again {:.1} s after {rung}", after.as_secs_f64())
+        }
+        Event::MarkedSick { board, .. } => format!("{board} is marked sick"),
+        Event::NotRemembered { board, reason } => {
+            format!("the reliability of {board} was not written down: {reason}")
+        }
         Event::Generated { patterns, lines } => {
             format!("generated {lines} lines of C++ for {patterns} pattern(s)")
         }
@@ -107,6 +133,41 @@ fn line(event: &Event) -> Option<String> {
         Event::Captured { pattern, frames, rejected } => {
             format!("measured {frames} frames of {pattern}; {rejected} rejected")
         }
+        Event::ProfiledBefore { pattern } => format!("{pattern} was profiled before"),
+        Event::ProfileStarted { pattern, frames: 1 } => {
+            format!("counting the instructions of a frame of {pattern}")
+        }
+        Event::ProfileStarted { pattern, frames } => {
+            format!("counting the instructions of {frames} frames of {pattern}")
+        }
+        Event::ServerStarting { address } => format!("starting the Conductor server on {address}"),
+        Event::TaskReceived { task, id } => format!("{task} begins ({id})"),
+        Event::TaskEnded { task, id, status, seconds } => {
+            format!("{task} ended after {seconds:.1} s: {status} ({id})")
+        }
+        Event::TaskHandedBack { task, id, handed_back: true } => format!("gave {task} back ({id})"),
+        Event::TaskHandedBack { task, id, handed_back: false } => {
+            format!("could not give {task} back; the server notices by itself ({id})")
+        }
+        Event::ResultResent { id, status } => format!("sent a result of an earlier worker: {status} ({id})"),
+        Event::SpoolUnusable { reason } => reason.clone(),
+        Event::ServerAway { reason, .. } => format!("{reason}; trying again until it answers"),
+        Event::ServerBack { server } => format!("{server} answers again"),
+        Event::DeliveryQueued { delivery, workflows } => {
+            format!("delivery {delivery} starts {}", workflows.join(", "))
+        }
+        Event::DeliveryIgnored { delivery, reason } => {
+            format!("delivery {delivery} starts nothing: {reason}")
+        }
+        Event::DeliveryRefused { status, reason } => format!("refused a delivery with {status}: {reason}"),
+        Event::WorkflowStarted { workflow, delivery } => format!("{workflow} was started for {delivery}"),
+        Event::StartDelayed { workflow, delivery, reason, wait } => {
+            format!("{workflow} for {delivery} has to wait {wait:.0?}: {reason}")
+        }
+        Event::StartGivenUp { workflow, delivery, reason } => {
+            format!("{workflow} cannot be started for {delivery}: {reason}")
+        }
+        Event::QueueUnusable { reason } => format!("{reason}; trying again"),
         _ => return None,
     })
 }

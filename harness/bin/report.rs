@@ -33,5 +33,5 @@ pub(crate) fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let started = Started::now();
     let report = Report::new(&started.run_id, &started.time, image, seen, results, Vec::new());
     let patterns = captures.iter().map(|capture| capture.plan.pattern.clone()).collect();
-    run::present(shell, &Findings { report, captures, patterns }, &args.out, &started)
+    run::present(shell, &Findings { report, captures, profiles: Vec::new(), patterns }, &args.out, &started)
 }

@@ -5,10 +5,21 @@ use serde_json::Value;
 
 use super::http::{self, Patience, Request};
 use super::probe::{Frames, Pictures};
-use super::{Address, AudioSource, Board, BoardError, ProbeInfo, Stimulus};
+use super::{Address, AudioSource, Board, BoardError, Mac, ProbeInfo, Stimulus};
+use crate::audio::Recording;
 
 /// Version of the probe's protocol that this client speaks.
 const PROBE: u32 = 1;
+
+const DEVICE_INFO: &str = "/api/device/info";
+
+/// Which board it is that answers somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub mac: Mac,
+    /// As its probe says; none if its firmware has none.
+    pub model: Option<String>,
+}
 
 /// `GET /api/patterns`: the patterns of the running image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -49,7 +60,8 @@ pub struct RunOrder<'a> {
     pub warmup: u32,
     /// Frames recorded.
     pub frames: u32,
-    pub stimulus: Stimulus,
+    #[serde(serialize_with = "by_id")]
+    pub stimulus: &'a Stimulus,
     pub audio: AudioSource,
 }
 
@@ -58,6 +70,10 @@ pub struct RunOrder<'a> {
 pub struct RunArmed {
     pub run_id: u32,
     pub boot_id: u32,
+}
+
+fn by_id<S: serde::Serializer>(stimulus: &Stimulus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&stimulus.id())
 }
 
 #[derive(Deserialize)]
@@ -73,12 +89,70 @@ impl Board {
     /// [`BoardError::Unreachable`], also if the board is silent for 5 s; [`BoardError::NoProbe`] if it answers
     /// but cannot measure.
     pub async fn connect(address: &Address) -> Result<Self, BoardError> {
-        let mut board =
-            Self { address: address.clone(), mac: String::new(), model: String::new(), http: http::client() };
+        Ok(Self::look(address, Patience::USUAL).await?.0)
+    }
+
+    /// As [`Self::connect`], with what the probe said.
+    pub(super) async fn look(address: &Address, patience: Patience) -> Result<(Self, ProbeInfo), BoardError> {
+        let mut board = Self::at(address);
         // Firmware without a probe says so at the first request, before the board's rate limit is touched.
-        board.model = board.info().await?.model;
-        board.mac = board.json::<DeviceInfo>(&Request::get("/api/device/info")).await?.mac;
-        Ok(board)
+        let info = board.info_within(patience).await?;
+        board.model.clone_from(&info.model);
+        board.mac = match &info.mac {
+            Some(mac) => mac.clone(),
+            None => board.device_info(patience).await?.mac,
+        };
+        Ok((board, info))
+    }
+
+    /// Which board answers at `address`, with or without a probe.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; [`BoardError::Malformed`] also if what answers has no MAC.
+    pub async fn identify(address: &Address) -> Result<Identity, BoardError> {
+        Self::identify_within(address, Patience::USUAL).await
+    }
+
+    pub(super) async fn identify_within(
+        address: &Address,
+        patience: Patience,
+    ) -> Result<Identity, BoardError> {
+        let (mac, model) = match Self::look(address, patience).await {
+            Ok((board, _)) => (board.mac, Some(board.model)),
+            Err(BoardError::NoProbe { .. }) => (Self::at(address).device_info(patience).await?.mac, None),
+            Err(error) => return Err(error),
+        };
+        let mac = mac.parse().map_err(|error| Request::get(DEVICE_INFO).malformed(address, error))?;
+        Ok(Identity { mac, model })
+    }
+
+    /// Restarts the board by choosing the slot that it runs from anyway. Answers when the order was accepted.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; [`BoardError::Refused`] with status 409 also if it runs no application.
+    pub async fn reboot(&self) -> Result<(), BoardError> {
+        let request = |slot: &str| Request::set("/api/hil/slot", &serde_json::json!({ "slot": slot }));
+        let slot = self.info_if_up().await?.slot.ok_or_else(|| BoardError::Refused {
+            board: self.address.to_string(),
+            request: "a restart".to_owned(),
+            status: 409,
+            body: "no application runs".to_owned(),
+        })?;
+        http::ask(&self.http, &self.address, &request(&slot), Patience::ONE_LOOK).await?;
+        Ok(())
+    }
+
+    fn at(address: &Address) -> Self {
+        let (mac, model) = (String::new(), String::new());
+        Self { address: address.clone(), mac, model, ota_password: None, http: http::client() }
+    }
+
+    async fn device_info(&self, patience: Patience) -> Result<DeviceInfo, BoardError> {
+        let request = Request::get(DEVICE_INFO);
+        let body = http::ask(&self.http, &self.address, &request, patience).await?;
+        serde_json::from_slice(&body).map_err(|e| request.malformed(&self.address, e))
     }
 
     /// What the probe says of the running firmware.
@@ -135,11 +209,22 @@ impl Board {
         self.json(&Request::set("/api/params", changes)).await
     }
 
+    /// Gives the board a recording, which replaces the one that it keeps and is gone with a restart.
+    ///
+    /// # Errors
+    ///
+    /// See [`BoardError`]; a recording longer than the board's memory for it is refused with status 413.
+    pub async fn keep_recording(&self, recording: &Recording) -> Result<(), BoardError> {
+        let request = Request::put_bytes("/api/hil/recording", recording.bytes());
+        http::ask(&self.http, &self.address, &request, Patience::LONG).await.map(drop)
+    }
+
     /// Arms a measured run, which replaces the one before.
     ///
     /// # Errors
     ///
-    /// See [`BoardError`]; an unknown pattern is refused with status 404. If the link broke after the order was
+    /// See [`BoardError`]; an unknown pattern is refused with status 404, a recording that the board does not keep with
+    /// status 412. If the link broke after the order was
     /// sent, the run may have begun all the same.
     pub async fn run(&self, order: &RunOrder<'_>) -> Result<RunArmed, BoardError> {
         self.json(&Request::begin("/api/hil/run", order)).await

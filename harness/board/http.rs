@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode};
 
 use super::{Address, BoardError};
-use crate::story;
+use crate::http::{self, Fault, Reply};
 
 /// An answer larger than this is not a board's: 2,048 pictures of 160 LEDs are under 1 MB.
 const ANSWER_LIMIT: usize = 4 << 20;
@@ -18,6 +19,9 @@ const BODY_KEPT: usize = 1000;
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(6);
 /// Waits for the rate limit, which all clients of a board share, before it counts as an error.
 const RATE_LIMIT_WAITS: u32 = 10;
+/// Kinds of bodies.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 
 /// How long a request may take and how often it is tried.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,8 @@ pub(super) struct Patience {
 impl Patience {
     /// For a board that should be there.
     pub const USUAL: Self = Self { deadline: Duration::from_secs(5), attempts: 4 };
+    /// For megabytes.
+    pub const LONG: Self = Self { deadline: Duration::from_secs(60), attempts: 4 };
     /// For a board that may be restarting: asked again by a caller with a deadline of its own.
     pub const ONE_LOOK: Self = Self { deadline: Duration::from_secs(2), attempts: 1 };
 }
@@ -41,7 +47,7 @@ pub(super) struct Request {
     method: Method,
     /// From the first slash on, with the query.
     path: String,
-    body: Option<String>,
+    body: Option<(&'static str, Vec<u8>)>,
     /// Whether the board may see the request twice without harm.
     repeatable: bool,
 }
@@ -53,7 +59,13 @@ impl Request {
 
     /// A request that sets something: twice is as good as once.
     pub fn set(path: impl Into<String>, body: &impl serde::Serialize) -> Self {
-        Self { method: Method::POST, path: path.into(), body: Some(json(body)), repeatable: true }
+        Self { method: Method::POST, path: path.into(), body: Some((JSON, json(body))), repeatable: true }
+    }
+
+    /// As [`Request::set`], with bytes that are no JSON.
+    pub fn put_bytes(path: impl Into<String>, bytes: &[u8]) -> Self {
+        let body = Some((BYTES, bytes.to_vec()));
+        Self { method: Method::POST, path: path.into(), body, repeatable: true }
     }
 
     /// A request that begins something: tried again only while it cannot have arrived.
@@ -78,6 +90,7 @@ pub(super) fn client() -> Client {
         .pool_max_idle_per_host(0)
         .no_proxy()
         .tcp_nodelay(true)
+        .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client without TLS and DNS settings has nothing that could fail to load")
@@ -93,12 +106,10 @@ pub(super) async fn ask(
     let mut broken = 0;
     let mut waits = 0;
     loop {
-        match attempt(client, address, request, patience.deadline).await {
-            Ok(Answer { status: StatusCode::TOO_MANY_REQUESTS, next_allowed, .. })
-                if waits < RATE_LIMIT_WAITS =>
-            {
+        match request.attempt(client, address, patience.deadline).await {
+            Ok(Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, .. }) if waits < RATE_LIMIT_WAITS => {
                 waits += 1;
-                tokio::time::sleep(next_allowed.min(RATE_LIMIT_WAIT)).await;
+                tokio::time::sleep(next_allowed(&headers).min(RATE_LIMIT_WAIT)).await;
             }
             Ok(answer) if answer.status.is_success() => return Ok(answer.body),
             Ok(answer) => {
@@ -111,8 +122,8 @@ pub(super) async fn ask(
             }
             Err(fault) => {
                 broken += 1;
-                if broken >= patience.attempts || !fault.worth_another(request) {
-                    return Err(fault.into_error(address, request));
+                if broken >= patience.attempts || !fault.is_worth_another(request.repeatable) {
+                    return Err(request.fault(address, &fault));
                 }
                 tokio::time::sleep(Duration::from_millis(25) * 4_u32.pow(broken.min(4) - 1)).await;
             }
@@ -120,90 +131,30 @@ pub(super) async fn ask(
     }
 }
 
-struct Answer {
-    status: StatusCode,
-    /// From the header `X-RateLimit-NextAllowedMs` of an answer of status 429.
-    next_allowed: Duration,
-    body: Vec<u8>,
-}
-
-enum Fault {
-    /// No connection came about: the board has not seen the request.
-    NotSent(String),
-    /// The connection broke after that.
-    Broken(String),
-    Silent(Duration),
-    TooLarge,
-}
-
-impl Fault {
-    fn worth_another(&self, request: &Request) -> bool {
-        match self {
-            Self::NotSent(_) => true,
-            Self::Broken(_) => request.repeatable,
-            Self::Silent(_) | Self::TooLarge => false,
+impl Request {
+    fn fault(&self, address: &Address, fault: &Fault) -> BoardError {
+        let reason = fault.reason(&self.name());
+        match fault {
+            Fault::TooLarge(_) => self.malformed(address, reason),
+            _ => BoardError::Unreachable { board: address.to_string(), reason },
         }
     }
 
-    fn into_error(self, address: &Address, request: &Request) -> BoardError {
-        let board = address.to_string();
-        match self {
-            Self::NotSent(reason) => BoardError::Unreachable { board, reason },
-            Self::Broken(reason) => {
-                BoardError::Unreachable { board, reason: format!("{} broke off: {reason}", request.name()) }
-            }
-            Self::Silent(deadline) => BoardError::Unreachable {
-                board,
-                reason: format!("silence for {} s after {}", deadline.as_secs_f64(), request.name()),
-            },
-            Self::TooLarge => request.malformed(address, format!("more than {ANSWER_LIMIT} bytes")),
+    async fn attempt(&self, client: &Client, address: &Address, deadline: Duration) -> Result<Reply, Fault> {
+        let mut builder = client.request(self.method.clone(), format!("http://{address}{}", self.path));
+        if let Some((kind, body)) = &self.body {
+            builder = builder.header("content-type", *kind).body(body.clone());
         }
+        http::exchange(builder, deadline, ANSWER_LIMIT).await
     }
 }
 
-async fn attempt(
-    client: &Client,
-    address: &Address,
-    request: &Request,
-    deadline: Duration,
-) -> Result<Answer, Fault> {
-    match tokio::time::timeout(deadline, exchange(client, address, request)).await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::Silent(deadline)),
-    }
-}
-
-async fn exchange(client: &Client, address: &Address, request: &Request) -> Result<Answer, Fault> {
-    let mut builder = client.request(request.method.clone(), format!("http://{address}{}", request.path));
-    if let Some(body) = &request.body {
-        builder = builder.header("content-type", "application/json").body(body.clone());
-    }
-    let mut response = builder.send().await.map_err(fault)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(Fault::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status: response.status(), next_allowed: next_allowed(&response), body })
-}
-
-/// The rest of the rate limit's window, and a few milliseconds because the board's clock is not this one.
-fn next_allowed(response: &reqwest::Response) -> Duration {
-    let header = response.headers().get("x-ratelimit-nextallowedms");
+/// The rest of the rate limit's window, from the header `X-RateLimit-NextAllowedMs`, and a few milliseconds because the
+/// board's clock is not this one.
+fn next_allowed(headers: &HeaderMap) -> Duration {
+    let header = headers.get("x-ratelimit-nextallowedms");
     let ms = header.and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(200);
     Duration::from_millis(ms).saturating_add(Duration::from_millis(3))
-}
-
-fn fault(error: reqwest::Error) -> Fault {
-    let reason = innermost(&error);
-    if error.is_connect() { Fault::NotSent(reason) } else { Fault::Broken(reason) }
-}
-
-/// The cause at the bottom of the chain: `connection refused` rather than `error sending request`.
-fn innermost(error: &dyn std::error::Error) -> String {
-    story::messages(error).last().unwrap_or_default()
 }
 
 fn end_of(body: &[u8]) -> String {
@@ -214,8 +165,8 @@ fn end_of(body: &[u8]) -> String {
     text[start..].to_owned()
 }
 
-fn json(body: &impl serde::Serialize) -> String {
-    serde_json::to_string(body).expect("structures of strings and numbers are always JSON")
+fn json(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("structures of strings and numbers are always JSON")
 }
 
 #[cfg(test)]

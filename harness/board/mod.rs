@@ -3,19 +3,31 @@
 //! Knows nothing of the virtual board, which is reached through its sockets like a real one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::RecordingName;
 use crate::blame::Blame;
 use crate::digest::Sha;
 
+mod mac;
 mod password;
 pub mod probe;
 mod client;
 mod http;
+pub mod inventory;
+pub mod lease;
+pub mod ledger;
+pub mod recovery;
+pub mod announce;
+pub mod ports;
+pub mod scan;
+pub mod doctor;
 pub mod serial;
 
-pub use client::{PatternSeen, Patterns, RunArmed, RunOrder, Selected};
+pub use client::{Identity, PatternSeen, Patterns, RunArmed, RunOrder, Selected};
+pub use mac::{Mac, NotAMac};
 pub use password::Password;
 
 /// Where a board is reached.
@@ -39,6 +51,28 @@ impl fmt::Display for Address {
     }
 }
 
+/// Reads `host`, `host:http` and `host:http:ota`.
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':');
+        let host = parts.next().unwrap_or_default();
+        let mut port = |default: u16| match parts.next() {
+            None => Ok(default),
+            Some(port) => match port.parse() {
+                Ok(port) if port != 0 => Ok(port),
+                _ => Err(format!("{port:?} is not a port (1 to 65535)")),
+            },
+        };
+        let (http_port, ota_port) = (port(80)?, port(3232)?);
+        if host.is_empty() || parts.next().is_some() {
+            return Err("expected HOST, HOST:HTTP or HOST:HTTP:OTA".to_owned());
+        }
+        Ok(Self { host: host.to_owned(), http_port, ota_port })
+    }
+}
+
 /// A board that answered: address, client and identity.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -47,6 +81,8 @@ pub struct Board {
     pub mac: String,
     /// Board model as the probe reports it: `k1-virtual`, `k1-s3`.
     pub model: String,
+    /// Password of its over-the-air receiver, where the inventory knows it.
+    pub ota_password: Option<Password>,
     http: reqwest::Client,
 }
 
@@ -61,6 +97,9 @@ pub struct ProbeInfo {
     /// Ticks per second of the frame records.
     pub tick_hz: u32,
     pub led_count: u32,
+    /// The board's identity; without it `/api/device/info` is asked, which answers once a second only.
+    #[serde(default)]
+    pub mac: Option<String>,
     /// SHA-256 of the ELF of the running image, from its application descriptor; `None` if no image runs.
     pub image_sha256: Option<Sha>,
     pub version: Option<String>,
@@ -72,13 +111,19 @@ pub struct ProbeInfo {
     pub boot_id: u32,
     pub uptime_us: u64,
     pub run: RunStatus,
+    /// Bytes of the longest recording that the board can keep; 0: it plays none.
+    #[serde(default)]
+    pub recording_limit: u32,
+    /// The recording that it keeps.
+    #[serde(default)]
+    pub recording: Option<Sha>,
     /// Why the boot before this one ended, if it ended in a panic.
     pub panic: Option<Panic>,
 }
 
 /// The audio that the pattern hears.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Stimulus {
@@ -89,6 +134,43 @@ pub enum Stimulus {
     /// Bass on the beat, a moving melody and some noise.
     #[default]
     Music,
+    /// A recording, from its beginning, and again when it is over; the seed has no part in it.
+    #[serde(untagged)]
+    #[value(skip)]
+    Recording(RecordingName),
+}
+
+impl Stimulus {
+    /// The recording, if it is one.
+    pub const fn recording(&self) -> Option<&RecordingName> {
+        match self {
+            Self::Recording(name) => Some(name),
+            Self::Silence | Self::Tone | Self::Beat | Self::Noise | Self::Music => None,
+        }
+    }
+
+    /// What the board calls it: `music`, or `recording:` and the hash of its contents. Equal stimuli have equal names,
+    /// wherever a recording lies.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Recording(name) => format!("recording:{}", name.sha256),
+            named => named.to_string(),
+        }
+    }
+}
+
+/// For people: `music`, or a recording's file name and the beginning of its hash.
+impl fmt::Display for Stimulus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Silence => "silence",
+            Self::Tone => "tone",
+            Self::Beat => "beat",
+            Self::Noise => "noise",
+            Self::Music => "music",
+            Self::Recording(name) => return name.fmt(f),
+        })
+    }
 }
 
 /// Where what the patterns hear comes from.
@@ -143,12 +225,28 @@ pub struct Panic {
     pub pattern: String,
     /// Sequence number the frame would have had.
     pub frame: u32,
+    /// Its place in the measured run, from 0; below 0 in the warm-up, of which -1 is the last. Absent outside of a run,
+    /// and where the board does not say.
+    #[serde(default)]
+    pub run_frame: Option<i64>,
     /// Program counter.
     pub pc: u32,
     /// Faulting address or instruction.
     pub value: u32,
     /// The boot that ended in it.
     pub boot_id: u32,
+}
+
+impl Panic {
+    /// `frame 7`, `warm-up frame -7`: the place in the run where it is known, for the board's own count of frames is another
+    /// one each time.
+    pub fn place(&self) -> String {
+        match self.run_frame {
+            Some(frame) if frame < 0 => format!("warm-up frame {frame}"),
+            Some(frame) => format!("frame {frame}"),
+            None => format!("frame {}", self.frame),
+        }
+    }
 }
 
 /// What went wrong between the host and a board.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::AudioError;
 use crate::blame::Blame;
 use crate::board::{Address, BoardError, Cpu, Panic};
 use crate::digest::Sha;
@@ -20,7 +21,7 @@ pub use run::{SILENCE, capture, capture_within};
 pub struct Plan {
     /// Pattern id.
     pub pattern: String,
-    /// Of the stimulus.
+    /// Of the stimulus; a recording is the same for every seed.
     pub seed: u32,
     /// Frames drawn and thrown away first.
     pub warmup: u32,
@@ -47,6 +48,11 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// What of it a run depends on, for the names of what is kept: a recording counts by its contents, wherever it lies.
+    pub(crate) fn identity(&self) -> (Self, String) {
+        (Self { stimulus: Stimulus::default(), ..self.clone() }, self.stimulus.id())
+    }
+
     /// The default plan for `pattern`.
     pub fn of(pattern: impl Into<String>) -> Self {
         Self { pattern: pattern.into(), ..Self::default() }
@@ -168,6 +174,11 @@ pub struct Picture {
 pub enum CaptureError {
     #[error(transparent)]
     Board(#[from] BoardError),
+    /// The recording of the plan.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    #[error("{board} cannot play the recording {recording}: {reason}")]
+    NoRecordings { board: String, recording: String, reason: String },
     #[error("a run records 1 to {limit} frames, not {frames}")]
     Frames { frames: u32, limit: u32 },
     #[error("{board} has no pattern {pattern}; it has {known}")]
@@ -176,7 +187,7 @@ pub enum CaptureError {
     #[error("{board} no longer runs what was deployed: {reason}")]
     Changed { board: String, reason: String },
     /// The firmware crashed or hung.
-    #[error("the firmware died drawing frame {} of {}: {}", panic.frame, panic.pattern, panic.reason)]
+    #[error("the firmware died drawing {} of {}: {}", panic.place(), panic.pattern, panic.reason)]
     Died { board: String, panic: Panic },
     /// The run did not end in time.
     #[error("{board} recorded {recorded} of {frames} frames of {pattern} within {seconds} s")]
@@ -188,6 +199,8 @@ impl CaptureError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Board(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
+            Self::NoRecordings { .. } => Blame::Configuration,
             Self::Frames { .. } | Self::NoPattern { .. } => Blame::Input,
             Self::Changed { .. } | Self::Stuck { .. } => Blame::Infrastructure,
             Self::Died { .. } => Blame::Firmware,

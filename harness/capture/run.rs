@@ -60,8 +60,10 @@ pub async fn capture_within(
     if plan.frames == 0 || plan.frames > RING_CAPACITY {
         return Err(CaptureError::Frames { frames: plan.frames, limit: RING_CAPACITY });
     }
-    still_deployed(deployment, board, &board.info().await?)?;
+    let info = board.info().await?;
+    still_deployed(deployment, board, &info)?;
     let reading = Reading { deployment, board, plan, silence, on_event };
+    reading.hand_over_the_recording(&info).await?;
     let (run, received) = reading.read().await?;
     let (frames, rejected) = check(&run, &received);
     let pictures = reading.pictures(&run, &frames).await?;
@@ -177,11 +179,38 @@ impl Reading<'_> {
         }
     }
 
+    /// Gives the board the plan's recording, if it has one that the board does not keep yet.
+    async fn hand_over_the_recording(&self, info: &ProbeInfo) -> Result<(), CaptureError> {
+        let Some(name) = self.plan.stimulus.recording() else { return Ok(()) };
+        let cannot = |reason: String| CaptureError::NoRecordings {
+            board: self.board.address.to_string(),
+            recording: name.to_string(),
+            reason,
+        };
+        if info.recording_limit == 0 {
+            return Err(cannot("its firmware plays named stimuli only".to_owned()));
+        }
+        if info.recording == Some(name.sha256) {
+            return Ok(());
+        }
+        let wanted = name.clone();
+        let loading = tokio::task::spawn_blocking(move || wanted.load());
+        let recording = loading.await.map_err(|e| cannot(e.to_string()))??;
+        let (bytes, limit) = (recording.bytes().len(), info.recording_limit);
+        if bytes as u64 > u64::from(limit) {
+            return Err(cannot(format!("it has {bytes} bytes, and the board has room for {limit}")));
+        }
+        match self.board.keep_recording(&recording).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
     /// Starts the run. The board itself says whether it has the pattern; only then its list is asked for, which
     /// it hands out once a second.
     async fn arm(&self) -> Result<RunArmed, CaptureError> {
         let Plan { pattern, seed, warmup, frames, stimulus, audio } = self.plan;
-        let (seed, warmup, frames, stimulus, audio) = (*seed, *warmup, *frames, *stimulus, *audio);
+        let (seed, warmup, frames, audio) = (*seed, *warmup, *frames, *audio);
         let order = RunOrder { pattern, seed, warmup, frames, stimulus, audio };
         let asked = Instant::now();
         loop {

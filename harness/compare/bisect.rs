@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CompareError;
 use super::diff::{Finding, finding_of, other_frames};
+use super::functions::Functions;
 use super::lab::{Lab, known_patterns, revision};
 use super::revision::{Measured, Numbers, Revision, Run};
 use crate::error::Error;
@@ -46,6 +47,8 @@ pub struct Bisection {
     /// From the last good to the first bad; empty if the latter fails.
     pub changes: Vec<Change>,
     pub other_frames: u32,
+    /// Where it got slower, if it did.
+    pub functions: Option<Functions>,
 }
 
 /// What makes a commit bad.
@@ -86,7 +89,7 @@ impl Lab<'_> {
     /// # Errors
     ///
     /// [`CompareError::NoNumbers`] if an end cannot be measured, [`CompareError::NothingToFind`] if `bad` is not worse,
-    /// [`CheckoutError::NotAncestor`](crate::source::CheckoutError::NotAncestor), and those of [`Lab::measure`].
+    /// [`CheckoutError::NotAncestor`](crate::source::CheckoutError::NotAncestor), those of [`Lab::measure`], and those of profiling.
     pub async fn bisect(
         &mut self,
         good: &str,
@@ -144,7 +147,7 @@ impl Lab<'_> {
             return Err(no_numbers(&numbers, pattern).into());
         };
         let run = after.run();
-        Ok(Bisection {
+        let mut found = Bisection {
             format: 1,
             pattern: pattern.to_owned(),
             good,
@@ -161,7 +164,12 @@ impl Lab<'_> {
             other_frames: run.map_or(0, |run| other_frames(&before, run).0),
             before,
             after,
-        })
+            functions: None,
+        };
+        if let (Fault::Slower, [then, now]) = (fault, numbers.as_slice()) {
+            self.name_functions_of(&mut found, [then, now], on_event).await?;
+        }
+        Ok(found)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CompareError;
+use super::functions::Functions;
 use super::lab::{Lab, known_patterns, revision};
 use super::revision::{Measured, Numbers, Refusal, Revision, Run};
 use crate::error::Error;
@@ -42,6 +43,8 @@ pub struct Row {
     /// Frames whose LEDs differ, and the first of them, from 0.
     pub other_frames: u32,
     pub first_other_frame: Option<u32>,
+    /// Where the change lies, if it is slower or faster and was looked at.
+    pub functions: Option<Functions>,
 }
 
 /// What happened to a pattern, in the order in which people want to read it.
@@ -83,15 +86,18 @@ impl std::fmt::Display for Finding {
 }
 
 impl Lab<'_> {
-    /// Measures `base` and `head` (none: the working tree) and puts them beside each other.
+    /// Measures `base` and `head` (none: the working tree) and puts them beside each other. Of the `functions` patterns that
+    /// changed most it names the functions.
     ///
     /// # Errors
     ///
-    /// [`CompareError::NoPattern`] if a pattern that counts is on neither side, and those of [`Lab::measure`].
+    /// [`CompareError::NoPattern`] if a pattern that counts is on neither side, those of [`Lab::measure`], and
+    /// those of profiling.
     pub async fn diff(
         &mut self,
         base: &str,
         head: Option<&str>,
+        functions: usize,
         on_event: OnEvent<'_>,
     ) -> Result<Diff, Error> {
         let repository = Repository::open(&self.checkout, self.toolbox).await?;
@@ -107,7 +113,9 @@ impl Lab<'_> {
                 CompareError::Page { reason: "two revisions gave other than two results".into() }.into()
             );
         };
-        Ok(Diff::new(base, head, &self.session.comparison))
+        let mut diff = Diff::new(base, head, &self.session.comparison);
+        self.name_functions(&mut diff, [base, head], functions, on_event).await?;
+        Ok(diff)
     }
 
     /// Says if a pattern that counts is nowhere. Where nothing was built that cannot be known.
@@ -126,7 +134,7 @@ impl Lab<'_> {
 }
 
 impl Diff {
-    /// Puts two measured revisions beside each other. Pure.
+    /// Puts two measured revisions beside each other; functions are not named. Pure.
     pub fn new(base: &Measured, head: &Measured, comparison: &Comparison) -> Self {
         let mut patterns: Vec<&str> = head.measured().collect();
         patterns.extend(base.measured().filter(|id| head.numbers(id).is_none()));
@@ -178,6 +186,7 @@ fn row(pattern: &str, base: &Measured, head: &Measured, comparison: &Comparison)
         picture,
         other_frames,
         first_other_frame,
+        functions: None,
     }
 }
 

@@ -1,15 +1,17 @@
 //! Measuring commits: each is built while the one before it runs, and each program is measured once.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::revision::{Found, Measured, Numbers, Refusal, Revision, Run};
 use super::store::Known;
 use crate::bench::Bench;
+use crate::digest::Sha;
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
 use crate::image::{CompileError, Image};
 use crate::session::{self, Baselines, Findings, Selection, Session};
-use crate::source::CheckoutError;
+use crate::source::{CheckoutError, Source};
 use crate::tools::Toolbox;
 use crate::verdict::Statistics;
 
@@ -22,12 +24,21 @@ pub struct Lab<'a> {
     pub(super) session: Session,
     /// The patterns that count; empty: all.
     pub(super) patterns: Vec<String>,
-    bench: Option<Bench>,
+    pub(super) bench: Option<Bench>,
+    /// What was built, by what it executes.
+    pub(super) programs: HashMap<Sha, Program>,
+}
+
+/// An image, and the source that it was built from.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) source: Source,
+    pub(super) image: Image,
 }
 
 /// What became of building a revision.
 enum Built {
-    Image(Box<Image>),
+    Program(Box<Program>),
     Refused(Refusal),
 }
 
@@ -37,8 +48,14 @@ impl<'a> Lab<'a> {
     /// if `patterns` is empty.
     pub fn new(checkout: &Path, toolbox: &'a Toolbox, session: Session, patterns: Vec<String>) -> Self {
         let session = Session { baselines: Baselines::None, ..session };
-        let mut lab =
-            Self { checkout: checkout.to_owned(), toolbox, session, patterns: Vec::new(), bench: None };
+        let mut lab = Self {
+            checkout: checkout.to_owned(),
+            toolbox,
+            session,
+            patterns: Vec::new(),
+            bench: None,
+            programs: HashMap::new(),
+        };
         lab.count(patterns);
         lab
     }
@@ -88,17 +105,17 @@ impl<'a> Lab<'a> {
         revision: &Revision,
         on_event: OnEvent<'_>,
     ) -> Result<Found, Error> {
-        let image = match built {
-            Built::Image(image) => image,
+        let built = match built {
+            Built::Program(program) => program,
             Built::Refused(refusal) => return Ok(Found::Refused(refusal)),
         };
-        let (program, cache) = (image.program_sha256, self.toolbox.cache());
+        let (program, cache) = (built.image.program_sha256, self.toolbox.cache());
         let (plan, deadline_ns) = (self.session.plan.clone(), self.session.budgets.deadline_ns());
         let mut known = Known::read(cache, program, &plan, deadline_ns);
         if known.as_ref().is_some_and(|known| self.wanted(known).all(|id| known.numbers.contains_key(id))) {
             on_event(&Event::MeasuredBefore { revision: revision.title() });
         } else {
-            let findings = self.run(&image, on_event).await?;
+            let findings = self.run(&built.image, on_event).await?;
             let mut learnt = known.unwrap_or_else(|| Known::new(findings.patterns.clone()));
             learnt.numbers.extend(numbers(&findings, deadline_ns));
             learnt.write(cache, program, &plan, deadline_ns)?;
@@ -107,6 +124,7 @@ impl<'a> Lab<'a> {
         let known = known.unwrap_or_else(|| Known::new(Vec::new()));
         let of = |id: &String| Some((id.clone(), known.numbers.get(id)?.clone()));
         let numbers = self.wanted(&known).filter_map(of).collect();
+        self.programs.insert(program, *built);
         Ok(Found::Built { program_sha256: program, patterns: known.patterns, numbers })
     }
 
@@ -133,15 +151,19 @@ async fn build(
     on_event: OnEvent<'_>,
 ) -> Result<Built, Error> {
     let rev = revision.commit.as_ref().map(|commit| commit.id.as_str());
-    match session::build_checkout(checkout, rev, toolbox, on_event).await {
-        Ok(image) => Ok(Built::Image(Box::new(image))),
+    match session::build_checkout_with_source(checkout, rev, toolbox, on_event).await {
+        Ok((source, image)) => Ok(Built::Program(Box::new(Program { source, image }))),
         Err(Error::Checkout(error)) if rev.is_some() && error.is_of_the_commit() => {
             Ok(Built::Refused(Refusal { reason: error.to_string(), errors: Vec::new() }))
         }
-        Err(Error::Compile(error @ CompileError::Refused { .. })) => {
+        Err(Error::Compile(error)) => {
             let reason = error.to_string();
-            let CompileError::Refused { errors, .. } = error else { return Err(error.into()) };
-            Ok(Built::Refused(Refusal { reason, errors }))
+            match error {
+                CompileError::Refused { errors, .. } | CompileError::Contradictory { errors, .. } => {
+                    Ok(Built::Refused(Refusal { reason, errors }))
+                }
+                error => Err(error.into()),
+            }
         }
         Err(error) => Err(error),
     }
@@ -153,6 +175,7 @@ fn numbers(findings: &Findings, deadline_ns: u64) -> impl Iterator<Item = (Strin
             Ok(statistics) => Numbers::Ran(Box::new(Run {
                 statistics,
                 led_hashes: capture.frames.iter().map(|frame| frame.led_hash).collect(),
+                render_ticks: capture.frames.iter().map(|frame| frame.render_ticks.into()).collect(),
             })),
             Err(unusable) => Numbers::Failed(unusable.to_string()),
         };

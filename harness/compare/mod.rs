@@ -6,10 +6,13 @@
 //! (`store.rs`), and a commit that changes nothing that is executed costs nothing.
 //!
 //! [`Lab`] measures commits by asking [`crate::session`] for the steps; [`diff`](Lab::diff), [`history`](Lab::history)
-//! and [`bisect`](Lab::bisect) say which commits; what follows from the numbers is pure.
+//! and [`bisect`](Lab::bisect) say which commits; what follows from the numbers is pure. Where a pattern got slower, the
+//! functions are named by [`crate::profile`].
 
 mod bisect;
 mod diff;
+mod functions;
+mod functions_text;
 mod history;
 mod lab;
 mod page;
@@ -19,6 +22,7 @@ mod text;
 
 pub use bisect::{Bisection, Fault, Passed, range};
 pub use diff::{Diff, Finding, Row};
+pub use functions::Functions;
 pub use history::{History, HistoryFiles, Point, Step};
 pub use lab::Lab;
 pub use revision::{Found, Measured, Numbers, Refusal, Revision, Run};

@@ -88,6 +88,8 @@ pub struct Run {
     pub statistics: Statistics,
     /// Hash of each frame's LED bytes.
     pub led_hashes: Vec<u32>,
+    /// Instructions that each frame took to draw.
+    pub render_ticks: Vec<u64>,
 }
 
 impl Measured {
@@ -113,6 +115,14 @@ impl Measured {
         match &self.found {
             Found::Built { .. } => None,
             Found::Refused(refusal) => Some(refusal),
+        }
+    }
+
+    /// What was executed; none if it was not built.
+    pub(super) fn program(&self) -> Option<Sha> {
+        match &self.found {
+            Found::Built { program_sha256, .. } => Some(*program_sha256),
+            Found::Refused(_) => None,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::digest::Sha;
 use crate::stored::{self, StoredError};
 
 /// Raised when the same program and plan would give other numbers, or other numbers are kept.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What is known of one program under one plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,8 +59,8 @@ impl Known {
 
 /// None if the plan cannot be written as JSON, which does not happen.
 fn path(cache: &Path, program: Sha, plan: &Plan, deadline_ns: u64) -> Option<PathBuf> {
-    let plan = Plan { pattern: String::new(), ..plan.clone() };
-    let key = Sha::of(serde_json::to_vec(&(FORMAT, plan, deadline_ns)).ok()?);
+    let (plan, stimulus) = Plan { pattern: String::new(), ..plan.clone() }.identity();
+    let key = Sha::of(serde_json::to_vec(&(FORMAT, plan, stimulus, deadline_ns)).ok()?);
     Some(cache.join("measurements").join(format!("{program}-{}.json", key.short())))
 }
 
@@ -81,5 +81,21 @@ mod tests {
         assert_eq!(Known::read(cache, Sha::of("other"), &plan, 7), None);
         assert_eq!(Known::read(cache, program, &Plan { frames: 9, ..plan.clone() }, 7), None);
         assert_eq!(Known::read(cache, program, &plan, 8), None);
+    }
+
+    #[test]
+    fn a_recording_may_move_and_another_one_has_other_numbers() {
+        let cache = tempfile::tempdir().unwrap();
+        let (cache, program) = (cache.path(), Sha::of("program"));
+        let hearing = |path: &str, sha256| {
+            let name = crate::audio::RecordingName { path: path.into(), sha256, seconds: 1.0 };
+            Plan { stimulus: crate::capture::Stimulus::Recording(name), ..Plan::of("a") }
+        };
+        let known = Known::new(vec!["a".to_owned()]);
+        known.write(cache, program, &hearing("here/a.wav", Sha::of("a")), 7).unwrap();
+
+        assert_eq!(Known::read(cache, program, &hearing("there/b.wav", Sha::of("a")), 7), Some(known));
+        assert_eq!(Known::read(cache, program, &hearing("here/a.wav", Sha::of("b")), 7), None);
+        assert_eq!(Known::read(cache, program, &Plan::of("a"), 7), None);
     }
 }

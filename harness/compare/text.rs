@@ -2,6 +2,8 @@
 
 use super::bisect::{Bisection, Fault, Passed};
 use super::diff::{Diff, Finding, Row, deciding};
+use super::functions::Functions;
+use super::functions_text;
 use super::history::{History, Step};
 use super::revision::{Numbers, Refusal, Revision};
 use crate::verdict::words::{counted, signed_percent, thousands};
@@ -32,7 +34,14 @@ pub fn diff_table(diff: &Diff, paint: impl Fn(Finding, &str) -> String) -> Strin
         });
         text.push('\n');
     }
+    text += &in_functions(diff, functions_text::table);
     text + &summary(diff) + "\n"
+}
+
+/// The functions of each row that has some, each with an empty line behind it.
+fn in_functions(diff: &Diff, told: impl Fn(&str, &Functions) -> String) -> String {
+    let of = |row: &Row| Some(told(&row.pattern, row.functions.as_ref()?) + "\n");
+    diff.rows.iter().filter_map(of).collect()
 }
 
 /// The diff as Markdown, made for a comment on a pull request.
@@ -43,6 +52,7 @@ pub fn diff_markdown(diff: &Diff) -> String {
     let same: Vec<&Row> = diff.rows.iter().filter(|row| row.finding == Finding::Same).collect();
     let changed: Vec<&Row> = diff.rows.iter().filter(|row| is_shown(row)).collect();
     text += &markdown_rows(&changed);
+    text += &in_functions(diff, functions_text::markdown);
     if !same.is_empty() {
         let count = counted(same.len() as u64, "pattern");
         text += &format!("<details><summary>{count} the same</summary>\n\n");
@@ -74,7 +84,7 @@ fn markdown_rows(rows: &[&Row]) -> String {
 }
 
 /// What came from a commit or a firmware must not become markup, nor call anybody.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -91,7 +101,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A text between backticks, where nothing but they and a table's bars means anything.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let plain = |c: char| match c {
         '`' => '\'',
         c if c.is_control() => ' ',
@@ -263,6 +273,9 @@ pub fn bisection_text(found: &Bisection) -> String {
         text += "\npassed over:\n";
         text += &passed(&others);
     }
+    if let Some(functions) = &found.functions {
+        text += &format!("\n{}", functions_text::table(pattern, functions));
+    }
     text + &format!("\n{} measured ({UNIT})\n", counted(found.measured as u64, "commit"))
 }
 
@@ -319,7 +332,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Rows in columns that are as wide as their widest cell.
-fn columns<K, const N: usize>(
+pub(super) fn columns<K, const N: usize>(
     rows: &[(K, [String; N])],
     left: &[bool; N],
     paint: impl Fn(&K, usize, &str) -> String,

@@ -40,7 +40,7 @@ pub struct Deployment {
 /// How to deploy.
 #[derive(Clone, Debug)]
 pub struct DeployOptions {
-    /// Password of the board's over-the-air receiver.
+    /// Password of the board's over-the-air receiver, if not the one that the board is known by.
     pub password: Option<Password>,
     /// Send the image even if it runs already.
     pub always: bool,
@@ -163,7 +163,7 @@ pub async fn deploy(
         return proof(image, board, before, true);
     }
     let name = image.bin.file_name().unwrap_or_default().to_string_lossy();
-    let password = options.password.as_ref().map(Password::reveal);
+    let password = options.password.as_ref().or(board.ota_password.as_ref()).map(Password::reveal);
     let ending = espota::send(&board.address, &bytes, &name, password, &options.limits, on_event).await?;
     on_event(&Event::Restarting);
     let Some(after) = restarted(board, before.boot_id, options.restart).await? else {

@@ -117,14 +117,15 @@ fn lay_out_core_sources(tree: &Path, source: &Source) -> io::Result<()> {
         .try_for_each(|file| write_file(&tree.join("generated").join(&file.path), file.text.as_bytes()))
 }
 
-/// The tree, the checkout's files in `checkout/`, and `host.json`, which says what of them is compiled.
+/// The tree, the checkout's files in `checkout/` with those of the source over them, and `host.json`, which says what of
+/// them is compiled.
 fn lay_out_checkout(tree: &Path, checkout: &Checkout, source: &Source) -> io::Result<()> {
     let mut files: BTreeMap<String, Vec<u8>> =
         firmware::files().map(|(path, bytes)| (path.to_owned(), bytes.to_owned())).collect();
     let below = |folder: &str, path: &str| format!("{folder}/{path}");
     files.extend(checkout.tree.read()?.into_iter().map(|(path, bytes)| (below("checkout", &path), bytes)));
     files.extend(
-        source.files.iter().map(|file| (below("generated", &file.path), file.text.clone().into_bytes())),
+        source.files.iter().map(|file| (below("checkout", &file.path), file.text.clone().into_bytes())),
     );
     files.insert("host.json".to_owned(), serde_json::to_vec_pretty(&checkout.host)?);
     slot::bring_up_to_date(tree, &files)
@@ -177,6 +178,9 @@ fn platformio(folder: &Folder, tree: &Path, environment: &str, toolbox: &Toolbox
         .env("PLATFORMIO_SETTING_CHECK_PRUNE_SYSTEM_THRESHOLD", "0")
         .env("PLATFORMIO_NO_ANSI", "true")
         .env("PLATFORMIO_DISABLE_PROGRESSBAR", "true")
+        // Every file is tried: which ones would be reached before the first failure is chance, with several compilers
+        // at work, and the errors are to be the same each time.
+        .env("SCONSFLAGS", "--keep-going")
         .env("ZIG_GLOBAL_CACHE_DIR", toolbox.cache().join("zig"))
         // Kept only with the folder: for a file that it holds already the compiler repeats no warnings.
         .env("ZIG_LOCAL_CACHE_DIR", folder.path().join("zig"));

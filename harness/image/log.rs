@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use super::contradiction::Evidence;
 use super::{Diagnostic, Usage};
 use crate::event::Event;
 use crate::tools::process::Pipe;
@@ -24,8 +25,12 @@ pub(super) struct Log {
     pub complaint: Option<String>,
     /// The folder that paths are made relative to.
     folder: PathBuf,
-    /// The linker's error whose references are being read.
+    /// What the errors say about a checkout.
+    pub evidence: Evidence,
+    /// The error of which more lines may come: the linker's references, the compiler's macros.
     open: Option<Diagnostic>,
+    /// The files of the macros in whose expansion it is.
+    macros: Vec<String>,
 }
 
 impl Log {
@@ -47,7 +52,11 @@ impl Log {
 
     /// To be called after the last line.
     pub(super) fn close(&mut self) {
-        self.errors.extend(self.open.take());
+        let macros = std::mem::take(&mut self.macros);
+        if let Some(error) = self.open.take() {
+            self.evidence.add(&error, &macros);
+            self.errors.insert(error);
+        }
     }
 
     fn read_progress(&mut self, line: &str) -> Option<Event> {
@@ -69,6 +78,13 @@ impl Log {
             self.add_reference(reference);
             return;
         }
+        if let Some((place, name)) = expanded_macro(line) {
+            self.add_macro(place, name);
+            return;
+        }
+        if is_excerpt(line) {
+            return;
+        }
         self.close();
         if let Some((place, severity, message)) = split_message(line) {
             let (file, line, column) = self.place(place);
@@ -76,12 +92,11 @@ impl Log {
                 Diagnostic { file, line, column, message: message.to_owned(), pattern: None, node: None };
             match severity {
                 Severity::Warning => _ = self.warnings.insert(diagnostic),
-                // The linker names the place in the lines that follow.
-                Severity::Error if is_linker(place) => self.open = Some(diagnostic),
-                Severity::Error => _ = self.errors.insert(diagnostic),
+                // The linker names the place in the lines that follow, the compiler the macros.
+                Severity::Error => self.open = Some(diagnostic),
             }
         } else if let Some(diagnostic) = self.gnu_linker_error(line).or_else(|| too_large(line)) {
-            self.errors.insert(diagnostic);
+            self.open = Some(diagnostic);
         } else if let Some(complaint) = complaint(line) {
             self.complaint.get_or_insert(complaint);
         }
@@ -95,6 +110,18 @@ impl Log {
         if let Some(open) = self.open.as_mut().filter(|open| is_linker(&open.file)) {
             (open.file, open.line, open.column) = (file, line, column);
         }
+    }
+
+    /// An error in the expansion of a macro cannot be understood without what the macro is.
+    fn add_macro(&mut self, place: &str, name: &str) {
+        let (file, line, _) = self.place(place);
+        let Some(open) = self.open.as_mut() else { return };
+        let lead = match open.message.strip_suffix(')').filter(|_| !self.macros.is_empty()) {
+            Some(message) => format!("{message}, "),
+            None => format!("{} (in the macro ", open.message),
+        };
+        open.message = format!("{lead}{name} of {file}:{line})");
+        self.macros.push(file);
     }
 
     /// `…/ld: generated/tide.cpp:12: undefined reference to …`, `…/ld: region … overflowed by … bytes`.
@@ -163,6 +190,18 @@ fn split_message(line: &str) -> Option<(&str, Severity, &str)> {
     let (place, message) = (&line[..at], &line[at + mark.len()..]);
     // GCC's driver only repeats that its linker failed.
     (place != "collect2").then_some((place, severity, message))
+}
+
+/// `src/led.h:88:20: note: expanded from macro 'NUM_LEDS'` → place and macro.
+fn expanded_macro(line: &str) -> Option<(&str, &str)> {
+    let (place, rest) = line.split_once(": note: expanded from macro '")?;
+    Some((place, rest.split_once('\'')?.0))
+}
+
+/// A line of source, or marks below one: `  118 |     int x`, `      |         ^`.
+fn is_excerpt(line: &str) -> bool {
+    let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+    line.starts_with(' ') && (rest.starts_with(" |") || rest.starts_with('|'))
 }
 
 fn is_linker(place: &str) -> bool {
@@ -240,6 +279,13 @@ mod tests {
         12,
         0,
         "undefined symbol: f"
+    )]
+    #[case(
+        "checkout/src/a.h:7:3: error: expected ')'\n    7 |     const int TWO = 2;\n      |               ^\ncheckout/src/b.h:3:1: note: expanded from macro 'TWO'\n    3 | #define TWO LEDS\n      |             ^\ncheckout/src/b.h:2:1: note: expanded from macro 'LEDS'\ncheckout/src/a.h:7:3: note: to match this '('\ncheckout/src/b.h:2:1: note: expanded from macro 'LEDS'\n",
+        "checkout/src/a.h",
+        7,
+        3,
+        "expected ')' (in the macro TWO of checkout/src/b.h:3, LEDS of checkout/src/b.h:2)"
     )]
     #[case(
         "/t/bin/ld: generated/a.cpp:12: undefined reference to `f'\ncollect2: error: ld returned 1 exit status\n",

@@ -4,6 +4,7 @@
 
 mod build;
 mod cache;
+mod contradiction;
 mod firmware;
 mod log;
 mod origin;
@@ -70,6 +71,11 @@ impl Image {
     }
 }
 
+/// Where the files of a checkout lie in a build: how their paths begin in messages and debug information.
+pub(crate) const CHECKOUT: &str = "checkout/";
+/// Where those that were generated lie.
+pub(crate) const GENERATED: &str = "generated/";
+
 /// What an image is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -120,6 +126,10 @@ pub enum CompileError {
     /// The compiler or linker refused the source.
     #[error("the compiler refused the source: {}", first(errors))]
     Refused { errors: Vec<Diagnostic>, log_end: String },
+    /// The files of a checkout contradict each other: no compiler takes them, with whatever SDK. The first of `errors`
+    /// proves it.
+    #[error("the firmware is broken in itself, whatever it is built for: {}", first(errors))]
+    Contradictory { errors: Vec<Diagnostic>, log_end: String },
     /// A file of the source has a name that is not one, or two have the same.
     #[error("the source names a file {name:?}, which cannot be laid out")]
     FileName { name: String },
@@ -141,7 +151,9 @@ impl CompileError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Refused { .. } | Self::FileName { .. } | Self::Host { .. } => Blame::Input,
+            Self::Refused { .. } | Self::Contradictory { .. } | Self::FileName { .. } | Self::Host { .. } => {
+                Blame::Input
+            }
             Self::Tool { .. } => Blame::Infrastructure,
             Self::Missing(e) => e.blame(),
             Self::Cache { .. } => Blame::Configuration,
@@ -284,8 +296,23 @@ fn failure(
         let reason = log.complaint.unwrap_or_else(|| status.to_string());
         return CompileError::Tool { tool: "PlatformIO".to_owned(), reason, log_end };
     }
-    let errors = log.errors.into_iter().map(|error| origin::trace(error, source)).collect();
-    CompileError::Refused { errors, log_end }
+    let Firmware::Checkout(checkout) = &source.firmware else {
+        let errors = log.errors.into_iter().map(|error| origin::trace(error, source)).collect();
+        return CompileError::Refused { errors, log_end };
+    };
+    // What cannot be read proves nothing.
+    let files = checkout.tree.read().unwrap_or_default();
+    let defines = |name: &str| {
+        files.values().any(|text| contradiction::defines_type(&String::from_utf8_lossy(text), name))
+    };
+    let is_generated = |error: &Diagnostic| origin::trace(error.clone(), source).pattern.is_some();
+    let proof = log.evidence.proof(defines).filter(|error| !is_generated(error)).cloned();
+    let others = log.errors.into_iter().filter(|error| Some(error) != proof.as_ref());
+    let errors = proof.iter().cloned().chain(others).map(|error| origin::trace(error, source)).collect();
+    match proof {
+        Some(_) => CompileError::Contradictory { errors, log_end },
+        None => CompileError::Refused { errors, log_end },
+    }
 }
 
 #[cfg(test)]

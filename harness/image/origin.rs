@@ -1,53 +1,35 @@
 //! Which pattern and node, or which file of a checkout, a compiler's message is about.
 
-use super::Diagnostic;
-use crate::source::{Source, SourceFile};
+use super::{CHECKOUT, Diagnostic, GENERATED};
+use crate::source::Source;
 
 /// Adds pattern and node to a message about generated code, makes paths of a checkout relative to it, and leaves other
 /// messages as they are.
 pub(super) fn trace(mut diagnostic: Diagnostic, source: &Source) -> Diagnostic {
-    if let Some(path) = diagnostic.file.strip_prefix("checkout/") {
+    if let Some(path) = diagnostic.file.strip_prefix(CHECKOUT) {
         diagnostic.file = path.to_owned();
-        return diagnostic;
     }
-    let file = diagnostic
-        .file
-        .strip_prefix("generated/")
-        .and_then(|path| source.files.iter().find(|file| file.path == path));
-    if let Some(file) = file {
+    if source.origin().is_some() {
+        diagnostic.message = diagnostic.message.replace(&format!(" of {CHECKOUT}"), " of ");
+        if diagnostic.message.starts_with("undefined symbol: ") {
+            diagnostic
+                .message
+                .push_str(", which neither k1-hil nor a source that the manifest names defines");
+        }
+    }
+    let path = diagnostic.file.strip_prefix(GENERATED).unwrap_or(&diagnostic.file);
+    if let Some(file) = source.files.iter().find(|file| file.path == path) {
         diagnostic.pattern.clone_from(&file.pattern);
-        diagnostic.node = node_at(file, diagnostic.line).map(str::to_owned);
+        diagnostic.node = file.node_at(diagnostic.line).map(str::to_owned);
     }
     diagnostic
-}
-
-/// The node of `line`, or of an earlier line of the same statement: a statement may go over several lines, of
-/// which only the first is known to belong to a node. A line is never credited to the statement before it.
-fn node_at(file: &SourceFile, line: u32) -> Option<&str> {
-    let lines: Vec<&str> = file.text.lines().collect();
-    let text = |number: u32| lines.get(usize::try_from(number.checked_sub(1)?).ok()?).copied();
-    let mut number = line;
-    loop {
-        if let Ok(index) = file.nodes.binary_search_by_key(&number, |(line, _)| *line) {
-            return Some(&file.nodes[index].1);
-        }
-        number = number.checked_sub(1)?;
-        if ends_statement(text(number)?) {
-            return None;
-        }
-    }
-}
-
-fn ends_statement(line: &str) -> bool {
-    let code = line.split_once("//").map_or(line, |(code, _)| code).trim();
-    code.is_empty() || code.starts_with('#') || code.ends_with([';', '{', '}', ':'])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::Sha;
-    use crate::source::Firmware;
+    use crate::source::{Firmware, SourceFile};
     use rstest::rstest;
 
     const TEXT: &str = "\

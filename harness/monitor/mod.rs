@@ -118,7 +118,7 @@ impl Monitor {
     ///
     /// [`MonitorError`].
     pub async fn start(port: &SerialPort, baud: u32, elf: Option<&Path>) -> Result<Self, MonitorError> {
-        let guard = PortGuard::take(&port.path, "reading the log")?;
+        let guard = PortGuard::take(port, "reading the log").await?;
         let (heard_sender, heard) = mpsc::unbounded_channel();
         let (ready, begun) = tokio::sync::oneshot::channel();
         let is_over = Arc::new(AtomicBool::new(false));

@@ -101,7 +101,7 @@ mod tests {
         };
         let instructions = stacks.iter().map(|(_, instructions)| instructions).sum();
         Profile {
-            format: 1,
+            format: 2,
             plan: crate::capture::Plan::of("glow"),
             elf_sha256: crate::digest::Sha::of(""),
             frames: vec![instructions],

@@ -2,41 +2,53 @@
 //!
 //! [`profile`] runs an image on an emulated CPU that tells what it executes ([`crate::vboard::trace`]), keeps what
 //! belongs to drawing frames, and names functions and source lines by the debug information in the ELF. Each frame's sum
-//! is checked against the time that the firmware itself measured for it.
+//! is checked against the time that the firmware itself measured for it. [`difference()`] says how two of them differ, and
+//! [`nodes()`] what each node of a graph costs; both are pure.
 //!
 //! Not for: chips, which cannot tell what they execute.
 
+mod difference;
 mod flame;
+mod named;
+mod nodes;
 mod recorder;
+mod store;
 mod symbols;
+mod table;
 mod text;
 
-use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::{AudioError, RecordingName};
 use crate::blame::Blame;
 use crate::board::RunOrder;
 use crate::capture::Plan;
 use crate::digest::Sha;
+use crate::event::{Event, OnEvent};
 use crate::image::Image;
 use crate::stored::{self, StoredError};
 use crate::tools::Toolbox;
 use crate::vboard::{self, TraceError, Traced};
 
-use recorder::{Recorder, Sample};
+use named::named;
+use recorder::Recorder;
 pub(crate) use symbols::{Place, Symbols};
 
+pub use difference::{FunctionChange, ProfileDifference, difference};
 pub use flame::flame_graph;
-pub use text::{folded, table};
+pub use nodes::{NodeCost, Nodes, nodes};
+pub use table::ProfileTable;
+pub(crate) use text::path;
+pub use text::{folded, text};
 
 /// How many instructions drawing takes, and which.
 ///
 /// All counts are over all frames together; divided by `frames` they are instructions per frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Profile {
-    /// Version of this structure's stored form; 1.
+    /// Version of this structure's stored form; 2.
     pub format: u32,
     pub plan: Plan,
     /// Of the program.
@@ -56,22 +68,28 @@ pub struct Profile {
 pub struct Function {
     /// As C++ writes it.
     pub name: String,
+    /// Where its code is, as it lies in the build: files of a checkout below `checkout/`, generated ones below `generated/`,
+    /// others are of this program. Empty if the debug information names none.
+    pub file: String,
     /// Instructions of its own code.
     pub own: u64,
     /// With those of all that it called; of a recursive function each counts once.
     pub total: u64,
-    /// Of its own code, most instructions first.
+    /// Of its code, most instructions with calls first.
     pub lines: Vec<Line>,
 }
 
 /// What one source line costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Line {
-    /// As it lies in the build; empty if the debug information names none.
+    /// As in [`Function::file`]; empty if the debug information names none.
     pub file: String,
     /// From 1; 0 if the debug information names none.
     pub line: u32,
-    pub instructions: u64,
+    /// Instructions of the line's own code.
+    pub own: u64,
+    /// With those of all that it called.
+    pub total: u64,
 }
 
 /// A function and how it was reached.
@@ -108,8 +126,13 @@ impl Profile {
 pub enum ProfileError {
     #[error(transparent)]
     Tools(#[from] crate::tools::ToolsError),
+    /// The recording of the plan.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     #[error(transparent)]
     Trace(#[from] TraceError),
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     #[error("cannot read {path}")]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("cannot use {path} for a profile: {reason}")]
@@ -126,7 +149,9 @@ impl ProfileError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Tools(e) => e.blame(),
+            Self::Audio(e) => e.blame(),
             Self::Trace(e) => e.blame(),
+            Self::Stored(e) => e.blame(),
             Self::Unreadable { .. } => Blame::Configuration,
             Self::Unfit { .. } => Blame::Input,
             Self::Disagrees { .. } => Blame::Bug,
@@ -140,72 +165,60 @@ impl ProfileError {
 ///
 /// See [`ProfileError`].
 pub async fn profile(image: &Image, plan: &Plan, toolbox: &Toolbox) -> Result<Profile, ProfileError> {
-    let recorder = Recorder::new(symbols::draw_in(&image.elf)?, plan.warmup);
+    let recorder = Recorder::new(symbols::draw_in(&image.elf)?);
     let order = RunOrder {
         pattern: &plan.pattern,
         seed: plan.seed,
         warmup: plan.warmup,
         frames: plan.frames,
-        stimulus: plan.stimulus,
+        stimulus: &plan.stimulus,
         audio: plan.audio,
     };
+    let recording = plan.stimulus.recording().map(RecordingName::load).transpose()?;
     let Traced { state, render_ticks, elf_sha256 } =
-        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recorder, Recorder::executed).await?;
+        vboard::trace(&toolbox.qemu()?, &image.bin, &order, recording.as_ref(), recorder, Recorder::executed)
+            .await?;
     let (frames, samples) = state.finish();
     let measured: Vec<u64> = render_ticks.into_iter().map(u64::from).collect();
     if frames != measured {
         return Err(ProfileError::Disagrees { counted: frames, measured });
     }
-    let (functions, stacks) = named(&samples, &mut Symbols::open(&image.elf)?)?;
-    let instructions = frames.iter().sum();
-    Ok(Profile { format: 1, plan: plan.clone(), elf_sha256, frames, instructions, functions, stacks })
+    let elf = image.elf.clone();
+    let (functions, stacks) = tokio::task::spawn_blocking(move || named(&samples, &mut Symbols::open(&elf)?))
+        .await
+        .map_err(|e| unfit(&image.elf, &e.to_string()))??;
+    let (plan, instructions) = (plan.clone(), frames.iter().sum());
+    Ok(Profile { format: store::FORMAT, plan, elf_sha256, frames, instructions, functions, stacks })
+}
+
+/// The profile of `plan` with `image`, from the cache of `toolbox` if it was made before.
+///
+/// # Errors
+///
+/// See [`ProfileError`].
+pub async fn known_or_profile(
+    image: &Image,
+    plan: &Plan,
+    toolbox: &Toolbox,
+    on_event: OnEvent<'_>,
+) -> Result<Profile, ProfileError> {
+    let pattern = plan.pattern.clone();
+    if let Some(known) = store::read(toolbox.cache(), image.elf_sha256, plan) {
+        on_event(&Event::ProfiledBefore { pattern });
+        return Ok(known);
+    }
+    on_event(&Event::ProfileStarted { pattern: pattern.clone(), frames: plan.frames });
+    let made = profile(image, plan, toolbox).await?;
+    store::write(toolbox.cache(), image.elf_sha256, &made)?;
+    on_event(&Event::Profiled { pattern, frames: plan.frames });
+    Ok(made)
+}
+
+fn unfit(elf: &Path, reason: &str) -> ProfileError {
+    ProfileError::Unfit { path: elf.to_owned(), reason: reason.to_owned() }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), StoredError> {
     let unwritable = |source| StoredError::Unwritable { path: path.to_owned(), source };
     stored::write(path, text.as_bytes()).map_err(unwritable)
-}
-
-/// The samples by function and by stack.
-fn named(samples: &[Sample], symbols: &mut Symbols) -> Result<(Vec<Function>, Vec<Stack>), ProfileError> {
-    #[derive(Default)]
-    struct Counts {
-        own: u64,
-        total: u64,
-        lines: BTreeMap<(String, u32), u64>,
-    }
-    let mut functions: BTreeMap<String, Counts> = BTreeMap::new();
-    let mut stacks: BTreeMap<Vec<String>, u64> = BTreeMap::new();
-    for Sample { calls, address, count } in samples {
-        let mut stack = Vec::new();
-        for call in calls {
-            stack.extend(symbols.at(*call)?.iter().map(|place| place.function.clone()));
-        }
-        let places = symbols.at(*address)?;
-        stack.extend(places.iter().map(|place| place.function.clone()));
-        if let Some(place) = places.last() {
-            let counts = functions.entry(place.function.clone()).or_default();
-            counts.own += count;
-            *counts.lines.entry((place.file.clone(), place.line)).or_insert(0) += count;
-        }
-        for function in stack.iter().collect::<HashSet<_>>() {
-            functions.entry(function.clone()).or_default().total += count;
-        }
-        *stacks.entry(stack).or_insert(0) += count;
-    }
-    let mut functions: Vec<Function> = functions
-        .into_iter()
-        .map(|(name, Counts { own, total, lines })| {
-            let mut lines: Vec<Line> = lines
-                .into_iter()
-                .map(|((file, line), instructions)| Line { file, line, instructions })
-                .collect();
-            lines.sort_by_key(|line| std::cmp::Reverse(line.instructions));
-            Function { name, own, total, lines }
-        })
-        .collect();
-    functions.sort_by_key(|function| std::cmp::Reverse(function.own));
-    let stacks =
-        stacks.into_iter().map(|(functions, instructions)| Stack { functions, instructions }).collect();
-    Ok((functions, stacks))
 }

@@ -26,14 +26,11 @@ pub(super) struct Sample {
     pub(super) count: u64,
 }
 
-/// Counts the instructions of frames after the first `warmup` ones.
+/// Counts the instructions of frames.
 #[derive(Debug)]
 pub(super) struct Recorder {
     /// Address of `renderer::draw`.
     draw: u32,
-    warmup: u32,
-    /// Drawn so far.
-    begun: u32,
     /// Executed since the counter was read last: a block and where in it to begin.
     lead: Vec<(Arc<Block>, usize)>,
     last: Option<Instruction>,
@@ -55,8 +52,6 @@ struct Drawing {
     /// Where `renderer::draw` returns to.
     back: u32,
     has_returned: bool,
-    /// Whether it is one that is asked for.
-    counts: bool,
     /// The caller's node and where to return to, of each call that has not returned.
     calls: Vec<(u32, u32)>,
     node: u32,
@@ -64,11 +59,9 @@ struct Drawing {
 }
 
 impl Recorder {
-    pub(super) fn new(draw: u32, warmup: u32) -> Self {
+    pub(super) fn new(draw: u32) -> Self {
         Self {
             draw,
-            warmup,
-            begun: 0,
             lead: Vec::new(),
             last: None,
             drawing: None,
@@ -117,18 +110,14 @@ impl Recorder {
             return;
         };
         let drawing = self.count(drawing, block, 0..end + 1);
-        if drawing.counts {
-            self.frames.push(drawing.instructions);
-        }
+        self.frames.push(drawing.instructions);
         self.lead.clear();
         self.lead.push((Arc::clone(block), end + 1));
     }
 
     fn begin(&mut self, back: u32) -> Drawing {
-        self.begun += 1;
-        let counts = self.begun > self.warmup;
-        let (calls, node) = (Vec::new(), ROOT);
-        let mut drawing = Drawing { back, has_returned: false, counts, calls, node, instructions: 0 };
+        let mut drawing =
+            Drawing { back, has_returned: false, calls: Vec::new(), node: ROOT, instructions: 0 };
         for (block, from) in std::mem::take(&mut self.lead) {
             drawing = self.count(drawing, &block, from..block.instructions.len());
         }
@@ -168,9 +157,6 @@ impl Recorder {
 
     fn count(&mut self, mut drawing: Drawing, block: &Arc<Block>, which: std::ops::Range<usize>) -> Drawing {
         drawing.instructions += which.len() as u64;
-        if !drawing.counts {
-            return drawing;
-        }
         if which.len() == block.instructions.len() {
             *self.whole.entry((drawing.node, block.id)).or_insert(0) += 1;
             self.blocks.entry(block.id).or_insert_with(|| Arc::clone(block));
@@ -218,8 +204,8 @@ mod tests {
 
     /// Runs blocks that are given by their id, address and what their last instruction is; each has two instructions of
     /// four bytes.
-    fn recorded(warmup: u32, blocks: &[(u32, u32, Kind)]) -> (Vec<u64>, Vec<Sample>) {
-        let mut recorder = Recorder::new(DRAW, warmup);
+    fn recorded(blocks: &[(u32, u32, Kind)]) -> (Vec<u64>, Vec<Sample>) {
+        let mut recorder = Recorder::new(DRAW);
         for &(id, address, kind) in blocks {
             let at = |address, kind| Instruction { address, next: address + 4, kind };
             let instructions = vec![at(address, Kind::Other), at(address + 4, kind)];
@@ -248,25 +234,25 @@ mod tests {
     #[test]
     fn from_one_reading_of_the_counter_to_the_next_and_no_further() {
         let blocks = [frame(&[(10, DRAW, Kind::Return)]), vec![(4, 0x118, Kind::Other)]].concat();
-        let (frames, samples) = recorded(0, &blocks);
+        let (frames, samples) = recorded(&blocks);
         assert_eq!(frames, [6]);
         let addresses: Vec<u32> = samples.iter().map(|sample| sample.address).collect();
         assert_eq!(addresses, [0x108, 0x10c, 0x110, 0x114, DRAW, DRAW + 4]);
     }
 
     #[test]
-    fn frames_of_the_warm_up_are_left_out() {
+    fn each_frame_has_its_sum() {
         let short = frame(&[(10, DRAW, Kind::Return)]);
         let long = frame(&[(10, DRAW, Kind::Other), (11, DRAW + 8, Kind::Return)]);
-        let (frames, samples) = recorded(1, &[short, long.clone(), long].concat());
-        assert_eq!(frames, [8, 8]);
-        assert_eq!(samples.iter().map(|sample| sample.count).sum::<u64>(), 16);
+        let (frames, samples) = recorded(&[short, long.clone(), long].concat());
+        assert_eq!(frames, [6, 8, 8]);
+        assert_eq!(samples.iter().map(|sample| sample.count).sum::<u64>(), 22);
     }
 
     #[test]
     fn a_pattern_that_reads_the_clock_does_not_end_its_frame() {
         let drawn = [(10, DRAW, Kind::ReadsClock), (11, DRAW + 8, Kind::Return)];
-        assert_eq!(recorded(0, &frame(&drawn)).0, [8]);
+        assert_eq!(recorded(&frame(&drawn)).0, [8]);
     }
 
     #[test]
@@ -278,7 +264,7 @@ mod tests {
             (21, 0x2008, Kind::Return),
             (11, DRAW + 8, Kind::Return),
         ];
-        let (_, samples) = recorded(0, &frame(&drawn));
+        let (_, samples) = recorded(&frame(&drawn));
         let expected = [(vec![], 8), (vec![DRAW + 4], 4), (vec![DRAW + 4, 0x2004], 2)];
         assert_eq!(by_stack(&samples), expected);
     }
@@ -291,7 +277,7 @@ mod tests {
             (30, 0x3000, Kind::Return),
             (11, DRAW + 8, Kind::Return),
         ];
-        let (frames, samples) = recorded(0, &frame(&drawn));
+        let (frames, samples) = recorded(&frame(&drawn));
         assert_eq!(frames, [12]);
         assert_eq!(by_stack(&samples), [(vec![], 8), (vec![DRAW + 4], 4)]);
     }
@@ -308,7 +294,7 @@ mod tests {
             (21, 0x2008, Kind::Return),
             (11, DRAW + 8, Kind::Return),
         ];
-        let (_, samples) = recorded(0, &frame(&drawn));
+        let (_, samples) = recorded(&frame(&drawn));
         let depths: Vec<(usize, u64)> =
             by_stack(&samples).into_iter().map(|(calls, count)| (calls.len(), count)).collect();
         assert_eq!(depths, [(0, 8), (1, 4), (2, 4), (3, 4)]);

@@ -7,10 +7,13 @@ use std::rc::Rc;
 use addr2line::Loader;
 use object::{Object as _, ObjectSymbol as _};
 
-use super::ProfileError;
+use super::{ProfileError, unfit};
 
 /// The mangled name of `void renderer::draw(uint32_t)`, which every host of the firmware defines.
 const DRAW: &str = "_ZN8renderer4drawEj";
+
+/// How far around code without a line its neighbours are looked for, in bytes.
+const AROUND: u32 = 128;
 
 /// A place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,9 +44,34 @@ impl Symbols {
         if let Some(places) = self.known.get(&address) {
             return Ok(Rc::clone(places));
         }
-        let places: Rc<[Place]> = self.look_up(address).map_err(|reason| unfit(&self.path, &reason))?.into();
+        let mut places = self.look_up(address).map_err(|reason| unfit(&self.path, &reason))?;
+        if let Some((file, line)) = self.between(address, &places) {
+            places.last_mut().into_iter().for_each(|last| (last.file, last.line) = (file.clone(), line));
+        }
+        let places: Rc<[Place]> = places.into();
         self.known.insert(address, Rc::clone(&places));
         Ok(places)
+    }
+
+    /// The line of a function's code for which the compiler names none, if the function's code before and behind it is
+    /// of the same one.
+    fn between(&self, address: u32, places: &[Place]) -> Option<(String, u32)> {
+        let depth = places.len().checked_sub(1)?;
+        if places[depth].line > 0 {
+            return None;
+        }
+        let line = |address: u32| {
+            let found = self.look_up(address).ok()?;
+            let is_there =
+                found.iter().map(|p| &p.function).take(depth + 1).eq(places.iter().map(|p| &p.function));
+            let place = found.into_iter().nth(depth).filter(|place| is_there && place.line > 0)?;
+            Some((place.file, place.line))
+        };
+        // An instruction has two bytes or four; a place in the middle of one is that of the whole.
+        let steps = || (2..=AROUND).step_by(2);
+        let before = steps().find_map(|step| line(address.checked_sub(step)?))?;
+        let behind = steps().find_map(|step| line(address.checked_add(step)?))?;
+        (before == behind).then_some(before)
     }
 
     fn look_up(&self, address: u32) -> Result<Vec<Place>, String> {
@@ -81,10 +109,6 @@ pub(super) fn draw_in(elf: &Path) -> Result<u32, ProfileError> {
     let file = object::File::parse(&*bytes).map_err(|e| unfit(elf, &e.to_string()))?;
     let draw = file.symbol_by_name(DRAW).and_then(|symbol| u32::try_from(symbol.address()).ok());
     draw.ok_or_else(|| unfit(elf, &format!("it has no function {DRAW}")))
-}
-
-fn unfit(elf: &Path, reason: &str) -> ProfileError {
-    ProfileError::Unfit { path: elf.to_owned(), reason: reason.to_owned() }
 }
 
 /// Builds name files from `.` on.

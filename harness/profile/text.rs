@@ -1,52 +1,69 @@
 //! Profiles for people and for tools that draw flame graphs.
 
-use super::{Function, Profile};
+use super::{Line, Nodes, Profile, ProfileTable};
+use crate::image::CHECKOUT;
 use crate::verdict::words::{counted, thousands};
 
-/// Lines shown of a function.
-const LINES: usize = 5;
-/// What has a smaller share of the frame than this, in percent, is summed up.
-const SMALL: f64 = 0.5;
-
-/// The functions that take most of a frame, each with its hottest lines, in instructions per frame.
-pub fn table(profile: &Profile) -> String {
-    let frames = profile.frames.len() as u64;
+/// The functions that take most of a frame, each with its hottest lines, in instructions per frame; the nodes of the graph
+/// before them, where there is one.
+pub fn text(table: &ProfileTable) -> String {
     let mut text = format!(
         "{}: {} instructions to draw a frame (mean of {} after {})\n\n",
-        profile.plan.pattern,
-        per_frame(profile.instructions, frames),
-        counted(frames, "frame"),
-        profile.plan.warmup,
+        table.plan.pattern,
+        table.per_frame(table.instructions),
+        counted(table.plan.frames.into(), "frame"),
+        table.plan.warmup,
     );
+    if let Some(nodes) = &table.nodes {
+        text += &by_node(table, nodes);
+    }
     text += &format!("{:>12}  {:>7}  {:>12}  function\n", "own", "share", "with calls");
-    let share = |count: u64| 100.0 * count as f64 / profile.instructions.max(1) as f64;
-    let is_shown = |function: &&Function| share(function.own) >= SMALL;
-    for function in profile.functions.iter().filter(is_shown) {
-        text += &format!(
-            "{:>12}  {:>5.1} %  {:>12}  {}\n",
-            per_frame(function.own, frames),
-            share(function.own),
-            per_frame(function.total, frames),
-            function.name
-        );
-        for line in function.lines.iter().filter(|line| share(line.instructions) >= SMALL).take(LINES) {
-            let place = match (line.file.as_str(), line.line) {
-                ("", _) => "no line".to_owned(),
-                (file, 0) => format!("{file}, no line"), // what the compiler put there for several of them
-                (file, line) => format!("{file}:{line}"),
-            };
-            let (own, share) = (per_frame(line.instructions, frames), share(line.instructions));
-            text += &format!("{:>12}  {share:>5.1} %  {own:>12}    {place}\n", "");
+    let mut row = |own: u64, total: &str, what: &str| {
+        let (own, share) = (table.per_frame(own), table.percent(own));
+        text += &format!("{own:>12}  {share:>5.1} %  {total:>12}  {what}\n");
+    };
+    for function in &table.functions {
+        row(function.own, &table.per_frame(function.total), &function.name);
+        for line in &function.lines {
+            row(line.own, &table.per_frame(line.total), &format!("  {}", line.place()));
         }
     }
-    let small: Vec<&Function> =
-        profile.functions.iter().filter(|f| f.own > 0 && share(f.own) < SMALL).collect();
-    if !small.is_empty() {
-        let own: u64 = small.iter().map(|function| function.own).sum();
-        let count = counted(small.len() as u64, "function");
-        text += &format!("{:>12}  {:>5.1} %  {:>12}  {count} more\n", per_frame(own, frames), share(own), "");
+    if table.others > 0 {
+        row(table.others_own, "", &format!("{} more", counted(table.others.into(), "function")));
     }
     text + "\nEvery instruction is counted, on an emulated CPU: exact, and a model of the chip.\n"
+}
+
+fn by_node(table: &ProfileTable, nodes: &Nodes) -> String {
+    let row = |count: u64, what: &str| {
+        format!("{:>12}  {:>5.1} %  {what}\n", table.per_frame(count), table.percent(count))
+    };
+    let mut text = format!("{:>12}  {:>7}  node\n", "with calls", "share");
+    text.extend(nodes.nodes.iter().map(|node| row(node.instructions, &node.node)));
+    text + &row(nodes.between, Nodes::BETWEEN) + &row(nodes.around, Nodes::AROUND) + "\n"
+}
+
+impl Nodes {
+    /// What `between` is, in words.
+    pub(crate) const BETWEEN: &str = "(of no single node: loops over the LEDs)";
+    /// What `around` is, in words.
+    pub(crate) const AROUND: &str = "(around the pattern: colour pipeline)";
+}
+
+impl Line {
+    /// `FILE:LINE`.
+    pub(crate) fn place(&self) -> String {
+        match (self.file.as_str(), self.line) {
+            ("", _) => "no line".to_owned(),
+            (file, 0) => format!("{}, no line", path(file)), // what the compiler put there for several of them
+            (file, line) => format!("{}:{line}", path(file)),
+        }
+    }
+}
+
+/// A file of a checkout as it is called there.
+pub(crate) fn path(file: &str) -> &str {
+    file.strip_prefix(CHECKOUT).unwrap_or(file)
 }
 
 /// A line per stack, `outermost;…;innermost COUNT`, as the tools that draw flame graphs read it. Counts are over all
@@ -60,7 +77,7 @@ pub fn folded(profile: &Profile) -> String {
 }
 
 /// A mean to a tenth, without the tenth where it is a whole number.
-pub(super) fn per_frame(count: u64, frames: u64) -> String {
+pub(crate) fn per_frame(count: u64, frames: u64) -> String {
     let frames = frames.max(1);
     let tenths = (10 * count + frames / 2) / frames;
     match tenths % 10 {

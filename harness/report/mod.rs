@@ -1,7 +1,7 @@
 //! All that a session found: a value, and the files made of it.
 //!
 //! `result.json` is for programs and has a schema ([`schema`], checked in at `docs/result.schema.json`),
-//! `captures/<pattern>.json` are the frames themselves, `report.html` is for people and needs nothing but itself,
+//! `captures/<pattern>.json` are the frames themselves, `profiles/<pattern>.json` where their instructions go, `report.html` is for people and needs nothing but itself,
 //! and [`table`] is for a terminal.
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use crate::blame::Blame;
 use crate::capture::{BoardSeen, Capture, Plan};
 use crate::digest::Sha;
 use crate::image::Image;
+use crate::profile::{Profile, ProfileTable};
 use crate::stored::{self, StoredError};
 use crate::story;
 use crate::verdict::{Outcome, Verdict};
@@ -58,6 +59,8 @@ pub struct PatternResult {
     /// Frames that could not be used.
     pub rejected: u32,
     pub verdict: Verdict,
+    /// Where the instructions go, if that was looked at; all of it is in `profiles/<pattern>.json`.
+    pub profile: Option<Box<ProfileTable>>,
 }
 
 /// A pattern, or the whole session, that could not be measured.
@@ -77,6 +80,8 @@ pub struct Written {
     pub html: PathBuf,
     /// In the order of the results.
     pub captures: Vec<PathBuf>,
+    /// Of those results that have one, in their order.
+    pub profiles: Vec<PathBuf>,
 }
 
 /// Why a report was not written or read.
@@ -91,6 +96,9 @@ pub enum ReportError {
     /// Each result stands on frames.
     #[error("the frames of run {run_id} of pattern {pattern} were not given")]
     NoCapture { pattern: String, run_id: u32 },
+    /// A table of a profile comes from one.
+    #[error("the profile of pattern {pattern} was not given")]
+    NoProfile { pattern: String },
     /// The page's template and its data do not fit.
     #[error("cannot draw the report page: {reason}")]
     Page { reason: String },
@@ -102,7 +110,7 @@ impl ReportError {
         match self {
             Self::Stored(e) => e.blame(),
             Self::Name { .. } => Blame::Input,
-            Self::NoCapture { .. } | Self::Page { .. } => Blame::Bug,
+            Self::NoCapture { .. } | Self::NoProfile { .. } | Self::Page { .. } => Blame::Bug,
         }
     }
 }
@@ -133,16 +141,23 @@ impl Report {
         }
     }
 
-    /// Writes `captures/<pattern>.json`, `report.html` and, last, `result.json` into `dir`, each whole or not at
-    /// all. While `result.json` is there, it is that of the other files. `captures` are those that the results
-    /// were judged from, in any order.
+    /// Writes `captures/<pattern>.json`, `profiles/<pattern>.json`, `report.html` and, last, `result.json` into `dir`,
+    /// each whole or not at all. While `result.json` is there, it is that of the other files. `captures` are those that
+    /// the results were judged from, and `profiles` those that their tables are of, in any order.
     ///
     /// # Errors
     ///
     /// See [`ReportError`]; `dir` then has no `result.json`.
-    pub fn write(&self, captures: &[Capture], dir: &Path) -> Result<Written, ReportError> {
+    pub fn write(
+        &self,
+        captures: &[Capture],
+        profiles: &[Profile],
+        dir: &Path,
+    ) -> Result<Written, ReportError> {
         let captures = self.captures_of_results(captures)?;
-        let html = page::html(self, &captures)?;
+        let profiles = self.profiles_of_results(profiles)?;
+        let html = page::html(self, &captures, &profiles)?;
+        let profiled = || self.results.iter().zip(&profiles).filter_map(|(r, p)| Some((r, (*p)?)));
         let written = Written {
             result: dir.join("result.json"),
             html: dir.join("report.html"),
@@ -151,10 +166,16 @@ impl Report {
                 .iter()
                 .map(|r| dir.join("captures").join(format!("{}.json", r.pattern)))
                 .collect(),
+            profiles: profiled()
+                .map(|(r, _)| dir.join("profiles").join(format!("{}.json", r.pattern)))
+                .collect(),
         };
         forget(&written.result)?;
         for (path, capture) in written.captures.iter().zip(&captures) {
             capture.save(path)?;
+        }
+        for (path, (_, profile)) in written.profiles.iter().zip(profiled()) {
+            stored::write_json(path, profile)?;
         }
         stored::write(&written.html, html.as_bytes())
             .map_err(|source| StoredError::Unwritable { path: written.html.clone(), source })?;
@@ -190,6 +211,19 @@ impl Report {
         };
         self.results.iter().map(find).collect()
     }
+
+    /// The profile of each result that has a table of one.
+    fn profiles_of_results<'a>(
+        &self,
+        profiles: &'a [Profile],
+    ) -> Result<Vec<Option<&'a Profile>>, ReportError> {
+        let find = |r: &PatternResult| {
+            let Some(table) = &r.profile else { return Ok(None) };
+            let found = profiles.iter().find(|profile| profile.plan == table.plan);
+            found.map(Some).ok_or_else(|| ReportError::NoProfile { pattern: r.pattern.clone() })
+        };
+        self.results.iter().map(find).collect()
+    }
 }
 
 fn note_on_origin(image: &Image) -> Option<String> {
@@ -212,6 +246,7 @@ impl PatternResult {
             run_id: capture.run_id,
             rejected: capture.rejected.len() as u32,
             verdict,
+            profile: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The report as one HTML page that needs nothing but itself: no network, no script.
 //!
-//! Everything is text by the time it reaches the template, which escapes it; only plots and pictures, which hold nothing
-//! that a pattern or a board could have named, go in as they are.
+//! Everything is text by the time it reaches the template, which escapes it. Plots and pictures go in as they are: they hold
+//! nothing that a pattern or a board could have named; flame graphs, which do, escape it themselves.
 
 use serde::Serialize;
 
@@ -10,14 +10,20 @@ use super::{PatternResult, Report, ReportError, plot, table};
 use crate::board::Cpu;
 use crate::capture::Capture;
 use crate::image::Usage;
+use crate::profile::{Nodes, Profile, ProfileTable, flame_graph};
 use crate::verdict::words::{counted, plain, thousands, ticks_of, time};
 use crate::verdict::{Change, Direction, Likeness, Metric, Outcome, Statistics, Summary, Verdict};
 
 const TEMPLATE: &str = include_str!("report.html.j2");
 
-/// The page of `report`; `captures` are those of its results, in their order.
-pub(super) fn html(report: &Report, captures: &[&Capture]) -> Result<String, ReportError> {
-    let sections = report.results.iter().zip(captures).map(|(result, capture)| section(result, capture));
+/// The page of `report`; `captures` and `profiles` are those of its results, in their order.
+pub(super) fn html(
+    report: &Report,
+    captures: &[&Capture],
+    profiles: &[Option<&Profile>],
+) -> Result<String, ReportError> {
+    let results = report.results.iter().zip(captures).zip(profiles);
+    let sections = results.map(|((result, capture), profile)| section(result, capture, *profile));
     let page = Page {
         title: format!("{} {}", report.outcome, report.run_id),
         outcome: badge(report.outcome),
@@ -86,6 +92,7 @@ struct Section<'a> {
     picture: &'static str,
     filmstrip: Option<Strip>,
     plots: Option<Plots>,
+    profile: Option<ProfileView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +138,25 @@ struct Plots {
     baseline: bool,
 }
 
+#[derive(Serialize)]
+struct ProfileView<'a> {
+    total: String,
+    frames: String,
+    nodes: Vec<CostView<'a>>,
+    functions: Vec<CostView<'a>>,
+    flame: String,
+}
+
+/// A function or one of its lines, or a node.
+#[derive(Serialize)]
+struct CostView<'a> {
+    name: std::borrow::Cow<'a, str>,
+    own: String,
+    share: String,
+    total: String,
+    is_line: bool,
+}
+
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("run", report.run_id.clone()), ("started", report.started.clone())];
     if let Some(board) = &report.board {
@@ -170,7 +196,11 @@ fn usage(Usage { used, of }: Usage) -> String {
     )
 }
 
-fn section<'a>(result: &'a PatternResult, capture: &Capture) -> Result<Section<'a>, ReportError> {
+fn section<'a>(
+    result: &'a PatternResult,
+    capture: &Capture,
+    profile: Option<&Profile>,
+) -> Result<Section<'a>, ReportError> {
     let verdict = &result.verdict;
     let cpu = capture.board.cpu;
     let number =
@@ -199,6 +229,7 @@ fn section<'a>(result: &'a PatternResult, capture: &Capture) -> Result<Section<'
         },
         filmstrip: strip(capture)?,
         plots: plots(verdict, capture)?,
+        profile: result.profile.as_deref().map(|table| profile_view(table, profile)),
     })
 }
 
@@ -212,7 +243,7 @@ fn plan(result: &PatternResult) -> String {
         counted(u64::from(plan.frames), "frame"),
         thousands(u64::from(plan.warmup)),
         result.rejected,
-        format!("{:?}", plan.stimulus).to_lowercase(),
+        plan.stimulus,
         plan.seed,
         result.elf_sha256.short(),
         result.boot_id,
@@ -295,6 +326,37 @@ fn plots(verdict: &Verdict, capture: &Capture) -> Result<Option<Plots>, ReportEr
         histogram: plot::histogram(capture, baseline)?,
         baseline: baseline.is_some(),
     }))
+}
+
+fn profile_view<'a>(table: &'a ProfileTable, profile: Option<&Profile>) -> ProfileView<'a> {
+    let cost = |name, own: u64, total: Option<u64>, is_line| CostView {
+        name,
+        own: table.per_frame(own),
+        share: format!("{:.1} %", table.percent(own)),
+        total: total.map(|total| table.per_frame(total)).unwrap_or_default(),
+        is_line,
+    };
+    let mut functions = Vec::new();
+    for function in &table.functions {
+        functions.push(cost(function.name.as_str().into(), function.own, Some(function.total), false));
+        let lines = function.lines.iter();
+        functions.extend(lines.map(|line| cost(line.place().into(), line.own, Some(line.total), true)));
+    }
+    if table.others > 0 {
+        let others = format!("{} more", counted(table.others.into(), "function"));
+        functions.push(cost(others.into(), table.others_own, None, false));
+    }
+    let nodes = table.nodes.iter().flat_map(|nodes| {
+        let all = nodes.nodes.iter().map(|node| (node.node.as_str(), node.instructions));
+        all.chain([(Nodes::BETWEEN, nodes.between), (Nodes::AROUND, nodes.around)])
+    });
+    ProfileView {
+        total: table.per_frame(table.instructions),
+        frames: counted(table.plan.frames.into(), "frame"),
+        nodes: nodes.map(|(name, count)| cost(name.into(), count, None, false)).collect(),
+        functions,
+        flame: profile.map(flame_graph).unwrap_or_default(),
+    }
 }
 
 fn badge(outcome: Outcome) -> Badge {

@@ -21,7 +21,7 @@ pub(super) fn header(graph: &Graph) -> (String, Vec<(u32, String)>) {
         .map(|(index, node)| plan.steps[index].map(|step| (node.kind.emit)(&args(&plan, index, step))))
         .collect();
 
-    out.line(format!("// Pattern {}, generated from its graph. Changes belong into the graph.", graph.name));
+    out.line(first_line(&graph.name));
     out.line("#pragma once");
     out.line("#include \"graph_runtime.h\"");
     out.line("");
@@ -42,6 +42,11 @@ pub(super) fn header(graph: &Graph) -> (String, Vec<(u32, String)>) {
     out.line(format!("k1g_{}::draw(context);", graph.name));
     out.line("}");
     out.finish()
+}
+
+/// The first line of the header of the pattern `name`, by which it is known.
+pub(super) fn first_line(name: &str) -> String {
+    format!("// Pattern {name}, generated from its graph. Changes belong into the graph.")
 }
 
 /// Tables, state, and the reset of the state.

@@ -1,7 +1,8 @@
 //! The C++ of the patterns under test, behind the K1 pattern ABI.
 //!
 //! Either it is generated from graphs ([`generate`]) and drawn by this project's own firmware, or it is somebody's
-//! firmware, taken as it is from a checkout ([`checkout`]). No later step asks which; what differs is in [`Firmware`].
+//! firmware, taken as it is from a checkout ([`checkout`]), perhaps with patterns from graphs beside its own
+//! ([`graft`]). No later step asks which; what differs is in [`Firmware`].
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,16 @@ use crate::stored::{self, StoredError};
 mod checkout;
 mod cpp;
 mod emit;
+mod graft;
 mod plan;
 mod registry;
 
 pub(crate) use checkout::short;
 pub use checkout::{
-    Checkout, CheckoutError, Commit, Expectation, Host, Manifest, Missing, Origin, Repository, SourcePath,
-    Tree, checkout,
+    Checkout, CheckoutError, Commit, Expectation, Host, Manifest, Missing, Origin, Palette, Places,
+    Repository, SourcePath, Tree, checkout,
 };
+pub use graft::{Changes, GraftError, graft, insert, remove};
 
 /// The firmware counts its patterns in 8 bits.
 const MOST_PATTERNS: usize = 255;
@@ -36,7 +39,7 @@ pub struct Source {
     /// In registry order: the index on the board is the index here. Empty for a checkout, whose patterns are known
     /// once it runs.
     pub patterns: Vec<Pattern>,
-    /// What goes into the firmware's `generated/` folder.
+    /// What goes into the firmware's `generated/` folder; of a checkout, what replaces or joins its own files.
     pub files: Vec<SourceFile>,
 }
 
@@ -61,7 +64,7 @@ pub struct Pattern {
 /// One C++ file, and which node each of its lines stems from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// Relative to the firmware's `generated/` folder. Files include `graph_runtime.h` and `pattern_abi.h`
+    /// Relative to the firmware's `generated/` folder, or to the checkout's root. Files include `graph_runtime.h` and `pattern_abi.h`
     /// (`firmware/core`) and each other by their bare names.
     pub path: String,
     pub text: String,
@@ -130,6 +133,30 @@ impl Source {
         };
         self.files.iter().map(write).collect()
     }
+}
+
+impl SourceFile {
+    /// The node of `line` (from 1), or of an earlier line of the same statement: a statement may go over several lines,
+    /// of which only the first is known to belong to a node. A line is never credited to the statement before it.
+    pub fn node_at(&self, line: u32) -> Option<&str> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let text = |number: u32| lines.get(usize::try_from(number.checked_sub(1)?).ok()?).copied();
+        let mut number = line;
+        loop {
+            if let Ok(index) = self.nodes.binary_search_by_key(&number, |(line, _)| *line) {
+                return Some(&self.nodes[index].1);
+            }
+            number = number.checked_sub(1)?;
+            if ends_statement(text(number)?) {
+                return None;
+            }
+        }
+    }
+}
+
+fn ends_statement(line: &str) -> bool {
+    let code = line.split_once("//").map_or(line, |(code, _)| code).trim();
+    code.is_empty() || code.starts_with('#') || code.ends_with([';', '{', '}', ':'])
 }
 
 fn check(graphs: &[Graph]) -> Result<(), GenerateError> {

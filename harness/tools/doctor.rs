@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::system::{self, Found};
-use super::{Toolbox, ToolsError, pins};
+use super::{Toolbox, ToolsError, conductor, pins};
 
 /// One tool, as [`doctor`] found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -19,6 +19,9 @@ pub struct ToolStatus {
     pub path: Option<PathBuf>,
     /// Whether it can be used as it is.
     pub ready: bool,
+    /// Whether it is left out until a command asks for it; the others are what every run needs.
+    #[serde(default)]
+    pub on_demand: bool,
     /// Which steps need it.
     pub needed_by: String,
     /// If it cannot be used: a whole command that changes that.
@@ -47,6 +50,7 @@ pub fn doctor(toolbox: &Toolbox) -> Vec<ToolStatus> {
         "a firmware checkout: reads the files of its commits",
         system::git(toolbox),
     ));
+    tools.extend(for_conductor(toolbox));
     tools
 }
 
@@ -66,6 +70,7 @@ fn from_system(
         name: name.to_owned(),
         wanted: format!("{}.{} or newer", wanted.0, wanted.1),
         ready: path.is_some(),
+        on_demand: false,
         found,
         path,
         needed_by: needed_by.to_owned(),
@@ -83,7 +88,26 @@ fn from_index(toolbox: &Toolbox) -> impl Iterator<Item = ToolStatus> {
         found: whole.then(|| pin.version.to_owned()),
         path: whole.then(|| environment.folder().to_owned()),
         ready: whole,
+        on_demand: false,
         needed_by: pin.needed_by.to_owned(),
         remedy: (!whole).then(|| pins::SETUP_COMMAND.to_owned()),
     })
+}
+
+fn for_conductor(toolbox: &Toolbox) -> [ToolStatus; 2] {
+    let status = |name: &str, version: &str, needed_by: &str, path: Option<PathBuf>| ToolStatus {
+        name: name.to_owned(),
+        wanted: version.to_owned(),
+        found: path.is_some().then(|| version.to_owned()),
+        ready: path.is_some(),
+        on_demand: true,
+        needed_by: needed_by.to_owned(),
+        remedy: path.is_none().then(|| pins::SETUP_ALL_COMMAND.to_owned()),
+        path,
+    };
+    let (java, jar) = (pins::JAVA_PACKAGE, pins::CONDUCTOR_JAR);
+    [
+        status(java.name, java.version, java.needed_by, conductor::java(toolbox)),
+        status(jar.artifact, jar.version, jar.needed_by, conductor::jar(toolbox)),
+    ]
 }

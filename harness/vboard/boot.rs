@@ -14,10 +14,14 @@ use super::mailbox::{Firmware, Status};
 use super::otadata::{self, State};
 use super::params::Params;
 use super::partitions::Slot;
+use super::recordings::Kept;
 use super::runs::Runs;
 use crate::board::Panic;
 use crate::digest::Sha;
 use crate::story;
+
+/// [`Status::run_state`] while a run is under way.
+const RUNNING: u32 = 1;
 
 /// The board between two resets.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct Boot {
     pub panic: Option<Panic>,
     params: Mutex<Params>,
     runs: Mutex<Runs>,
+    recording: Mutex<Kept>,
 }
 
 /// The application that runs.
@@ -80,6 +85,7 @@ impl Boot {
             panic,
             params: Mutex::default(),
             runs: Mutex::default(),
+            recording: Mutex::default(),
         }
     }
 
@@ -97,6 +103,11 @@ impl Boot {
     /// The measured runs of this boot.
     pub fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The recording that the firmware keeps.
+    pub fn recording(&self) -> MutexGuard<'_, Kept> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,21 +132,24 @@ pub fn post_mortem(boot_id: u32, end: &End, app: Option<&App>) -> Panic {
         let pattern = app.and_then(|app| app.firmware.patterns.get(index as usize));
         pattern.map(|pattern| pattern.id.clone()).unwrap_or_default()
     };
+    let status = app.and_then(|app| app.status().ok());
     if let End::Panic(record) = end {
+        let run = status.filter(|status| status.run_state == RUNNING);
         return Panic {
             reason: record.reason_text(),
             pattern: pattern_id(record.pattern),
             frame: record.frame,
+            run_frame: run.map(|run| i64::from(record.frame) - i64::from(run.run_first_sequence)),
             pc: record.pc,
             value: record.value,
             boot_id,
         };
     }
-    let status = app.and_then(|app| app.status().ok());
     Panic {
         reason: story::one_line(end),
         pattern: status.map(|status| pattern_id(status.current_pattern)).unwrap_or_default(),
         frame: status.map_or(0, |status| status.next_sequence),
+        run_frame: None,
         pc: 0,
         value: 0,
         boot_id,

@@ -18,7 +18,8 @@ use tokio::sync::{oneshot, watch};
 use super::emulator::{self, Memory, PowerOnError};
 use super::image_format::EspImage;
 use super::log::Log;
-use super::mailbox::{self, Command, Firmware, Mailbox, PANIC_EXIT_CODE, PanicRecord, Status};
+use super::mailbox::{self, Command, Firmware, Mailbox, PANIC_EXIT_CODE, PanicRecord, Part, Status};
+use super::monitor::Monitor;
 use super::run_records::RunRecords;
 use super::uart;
 use crate::tools::process::Child;
@@ -91,11 +92,12 @@ impl Cpu {
             };
             uart::lines(pipe, &mut complain);
         };
-        Self::start(qemu, image, log, |_| (), listen)
+        let (cpu, ()) = Self::start(qemu, image, log, |_, _| Ok(()), listen)?;
+        Ok(cpu)
     }
 
-    /// As [`Cpu::power_on`], but `listen` is given what the emulator tells of its execution, on a thread of its own. It
-    /// must read to the end, or the emulator waits for it.
+    /// As [`Cpu::power_on`], but `listen` is given what the emulator tells of its execution once the monitor was told to,
+    /// on a thread of its own. It must read to the end, or the emulator waits for it. To be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -105,22 +107,22 @@ impl Cpu {
         image: &EspImage<'_>,
         log: Arc<Log>,
         listen: impl FnOnce(ChildStderr) + Send + 'static,
-    ) -> Result<Self, PowerOnError> {
-        Self::start(qemu, image, log, emulator::trace, listen)
+    ) -> Result<(Self, Monitor), PowerOnError> {
+        Self::start(qemu, image, log, Monitor::attach, listen)
     }
 
-    fn start(
+    fn start<P>(
         qemu: &Path,
         image: &EspImage<'_>,
         log: Arc<Log>,
-        prepare: fn(&mut std::process::Command),
+        prepare: impl FnOnce(&mut std::process::Command, &Path) -> io::Result<P>,
         listen: impl FnOnce(ChildStderr) + Send + 'static,
-    ) -> Result<Self, PowerOnError> {
+    ) -> Result<(Self, P), PowerOnError> {
         let Memory { folder, ram, path } = emulator::memory(image)?;
         let emulator = |source| PowerOnError::Emulator { program: qemu.to_owned(), source };
         // Nothing is lost when the emulator is killed, so it gets no time to end by itself.
         let mut command = emulator::command(qemu, &path, image.entry);
-        prepare(&mut command);
+        let prepared = prepare(&mut command, folder.path()).map_err(emulator)?;
         let mut child = Child::spawn(command, Duration::ZERO).map_err(emulator)?;
         let no_pipe = || emulator(io::ErrorKind::BrokenPipe.into());
         let doorbell = child.take_stdin().ok_or_else(no_pipe)?;
@@ -158,7 +160,7 @@ impl Cpu {
                 end_sender.send_replace(Some(Arc::new(end)));
             })
             .map_err(emulator)?;
-        Ok(Self { events, mailbox, booted, end, thread: Mutex::new(Some(thread)) })
+        Ok((Self { events, mailbox, booted, end, thread: Mutex::new(Some(thread)) }, prepared))
     }
 
     /// Waits until the firmware has come up.
@@ -321,7 +323,7 @@ impl Operator {
         let Some((command, reply)) = self.waiting.pop_front() else { return Ok(()) };
         self.number = self.number.wrapping_add(1).max(1);
         self.mailbox.post(self.number, &command)?;
-        let is_run = matches!(command, Command::Run { .. });
+        let is_run = matches!(command, Command::Run { part: Part::Whole | Part::Measured, .. });
         self.pending = Some(Pending { is_run, reply, since: Instant::now() });
         match self.doorbell.write_all(b"\n").and_then(|()| self.doorbell.flush()) {
             // A closed pipe means that the emulator has ended; the end of its output says why.

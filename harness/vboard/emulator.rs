@@ -77,13 +77,7 @@ pub fn command(qemu: &Path, ram: &Path, entry: u32) -> Command {
     command
 }
 
-/// Makes the emulator of `command` tell on its standard error what it executes: the instructions of each block when it
-/// first meets it, and the block's name each time it enters it ([`super::trace`] reads that). No count changes by it.
-pub fn trace(command: &mut Command) {
-    command.args(["-d", "in_asm,exec,nochain"]);
-}
-
-/// Checks that each segment lies between the beginning of RAM and the mailbox.
+/// Checks that each segment lies between the beginning of RAM and what belongs to the harness.
 ///
 /// # Errors
 ///
@@ -91,7 +85,7 @@ pub fn trace(command: &mut Command) {
 pub fn check(image: &EspImage<'_>) -> Result<(), PowerOnError> {
     let fits = |segment: &Segment<'_>| {
         let end = u64::from(segment.address) + segment.data.len() as u64;
-        segment.address >= mailbox::RAM_BASE && end <= u64::from(mailbox::ADDRESS)
+        segment.address >= mailbox::RAM_BASE && end <= u64::from(mailbox::RECORDING_ADDRESS)
     };
     match image.segments.iter().find(|segment| !fits(segment)) {
         Some(Segment { address, data }) => {

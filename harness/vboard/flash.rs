@@ -4,13 +4,14 @@
 //! [`Flash::save`], so that a killed process leaves the old contents or the new, never a mixture. The open file is
 //! locked: two boards cannot share one flash.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::VirtualBoardError;
 use super::partitions::{self, Partition};
+use crate::tools::lock::FileLock;
 
 /// Bytes of flash.
 pub const SIZE: usize = 4 * 1024 * 1024;
@@ -29,8 +30,7 @@ pub struct Flash {
 #[derive(Debug)]
 struct Backing {
     path: PathBuf,
-    /// Holds the lock.
-    _open: File,
+    _lock: FileLock,
 }
 
 /// A range that is not in the partition that was named.
@@ -58,20 +58,20 @@ impl Flash {
     /// [`VirtualBoardError::Flash`] if the file cannot be used, is not a flash, or is in use.
     pub fn open(path: &Path) -> Result<Self, VirtualBoardError> {
         let refuse = |reason: String| VirtualBoardError::Flash { path: path.to_owned(), reason };
-        let mut file = match File::options().read(true).write(true).open(path) {
+        let file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let mut flash = Self::blank();
-                let open = replace(path, &flash.bytes).map_err(|e| refuse(e.to_string()))?;
-                flash.file = Some(Backing { path: path.to_owned(), _open: open });
+                let lock = replace(path, &flash.bytes).map_err(|e| refuse(e.to_string()))?;
+                flash.file = Some(Backing { path: path.to_owned(), _lock: lock });
                 return Ok(flash);
             }
             Err(e) => return Err(refuse(e.to_string())),
         };
-        lock(&file, path).map_err(|e| refuse(e.to_string()))?;
+        let lock = lock(file, path).map_err(|e| refuse(e.to_string()))?;
         let mut bytes = Vec::with_capacity(SIZE);
         // One byte more than needed tells a file that is too big without reading all of it.
-        (&mut file).take(SIZE as u64 + 1).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
+        (&*lock).take(SIZE as u64 + 1).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
         if bytes.len() != SIZE {
             return Err(refuse(format!("it does not have the {SIZE} bytes of the board's flash")));
         }
@@ -82,7 +82,7 @@ impl Flash {
         }
         // A link stays a link: what is replaced at a save is the file behind it.
         let path = path.canonicalize().map_err(|e| refuse(e.to_string()))?;
-        Ok(Self { bytes, is_changed: false, file: Some(Backing { path, _open: file }) })
+        Ok(Self { bytes, is_changed: false, file: Some(Backing { path, _lock: lock }) })
     }
 
     /// The contents of a partition.
@@ -125,8 +125,8 @@ impl Flash {
     /// The error of the operating system; the file then has its former contents.
     pub fn save(&mut self) -> io::Result<()> {
         if let Some(Backing { path, .. }) = self.file.as_ref().filter(|_| self.is_changed) {
-            let open = replace(path, &self.bytes)?;
-            self.file = Some(Backing { path: path.clone(), _open: open });
+            let lock = replace(path, &self.bytes)?;
+            self.file = Some(Backing { path: path.clone(), _lock: lock });
             self.is_changed = false;
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Flash {
 }
 
 /// Puts `bytes` in the place of `path` and returns the new file, locked before it could be seen.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<FileLock> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -158,20 +158,20 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_data()?;
-    file.as_file().try_lock()?;
-    Ok(file.persist(path)?)
+    let lock = FileLock::take(file.as_file().try_clone()?)?.ok_or_else(in_use)?;
+    file.persist(path)?;
+    Ok(lock)
 }
 
 /// Locks `file`, which was opened as `path`, and makes sure that it was not replaced in between.
-fn lock(file: &File, path: &Path) -> io::Result<()> {
-    let in_use = || io::Error::new(io::ErrorKind::WouldBlock, "another virtual board uses it");
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(in_use()),
-        Err(TryLockError::Error(e)) => return Err(e),
-    }
-    let (opened, named) = (file.metadata()?, path.metadata()?);
-    if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) { Ok(()) } else { Err(in_use()) }
+fn lock(file: File, path: &Path) -> io::Result<FileLock> {
+    let lock = FileLock::take(file)?.ok_or_else(in_use)?;
+    let (opened, named) = (lock.metadata()?, path.metadata()?);
+    if (opened.dev(), opened.ino()) == (named.dev(), named.ino()) { Ok(lock) } else { Err(in_use()) }
+}
+
+fn in_use() -> io::Error {
+    io::Error::new(io::ErrorKind::WouldBlock, "another virtual board uses it")
 }
 
 #[cfg(test)]

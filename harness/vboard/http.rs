@@ -16,11 +16,12 @@ use serde_json::{Map, Value};
 
 use super::boot::Boot;
 use super::machine::Machine;
+use super::mailbox::RECORDING_LIMIT;
 use super::{k1_routes, probe_routes};
 
-/// A longer body is refused, bytes.
+/// A longer body is refused, bytes; that of a recording may be longer.
 const MAX_BODY: usize = 65_536;
-/// A body that comes no further for so long ends the connection.
+/// A body that has not come for so long, and a microsecond per byte that it may have, ends the connection.
 const RECEIVE_LIMIT: Duration = Duration::from_secs(3);
 
 const CORS: [(HeaderName, &str); 4] = [
@@ -38,6 +39,8 @@ pub struct Call {
     pub query: Query,
     /// The fields of the body; empty for a body that is JSON but no object.
     pub body: Map<String, Value>,
+    /// The body of a route that takes bytes.
+    pub bytes: Bytes,
     /// IP address at which the board was reached.
     pub ip: String,
 }
@@ -62,7 +65,7 @@ pub struct Query(Vec<(String, String)>);
 /// A POST that no handler is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unheard {
-    TooLarge,
+    TooLarge(usize),
     /// Empty, or read as a form by the server library.
     NoBody,
     /// It did not come to its end.
@@ -89,21 +92,22 @@ async fn answer(State((machine, ip)): State<(Arc<Machine>, String)>, request: Re
     let Some(route) = find(&head.method, head.uri.path()) else {
         return json(StatusCode::NOT_FOUND, r#"{"error":"Not found"}"#.to_owned());
     };
-    let fields = if head.method == Method::POST {
-        match read_body(&head, body).await {
-            Ok(body) => parse(&body),
+    let bytes = if head.method == Method::POST {
+        match read_body(&head, body, route.longest_body()).await {
+            Ok(body) => body,
             Err(unheard) => return unheard.response(),
         }
     } else {
-        Ok(Map::new())
+        Bytes::new()
     };
+    let fields = if bytes.is_empty() || route.takes_bytes() { Ok(Map::new()) } else { parse(&bytes) };
     let Some(boot) = machine.up().await else {
         return respond(StatusCode::SERVICE_UNAVAILABLE, None, Bytes::new(), false); // the board is being dropped
     };
     let uptime_ms = (boot.uptime_ns() / 1_000_000) as u32;
     let outcome = match fields {
         Ok(body) => {
-            let call = Call { machine, boot, query: Query::of(head.uri.query()), body, ip };
+            let call = Call { machine, boot, query: Query::of(head.uri.query()), body, bytes, ip };
             match route {
                 Route::K1(route) => k1_routes::handle(route, call).await,
                 Route::Probe(route) => probe_routes::handle(route, call).await,
@@ -131,14 +135,15 @@ fn find(method: &Method, path: &str) -> Option<Route> {
 }
 
 /// The body of a POST for its handler.
-async fn read_body(head: &Parts, body: Body) -> Result<Bytes, Unheard> {
+async fn read_body(head: &Parts, body: Body, longest: usize) -> Result<Bytes, Unheard> {
     let header = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(Unheard::TooLarge);
+    if length.is_some_and(|length| length > longest as u64) {
+        return Err(Unheard::TooLarge(longest));
     }
-    let received = tokio::time::timeout(RECEIVE_LIMIT, axum::body::to_bytes(body, MAX_BODY)).await;
-    let body = received.map_err(|_| Unheard::Late)?.map_err(|_| Unheard::TooLarge)?;
+    let limit = RECEIVE_LIMIT + Duration::from_micros(longest as u64);
+    let received = tokio::time::timeout(limit, axum::body::to_bytes(body, longest)).await;
+    let body = received.map_err(|_| Unheard::Late)?.map_err(|_| Unheard::TooLarge(longest))?;
     if body.is_empty() || is_form(header(header::CONTENT_TYPE).unwrap_or_default(), &body) {
         return Err(Unheard::NoBody);
     }
@@ -166,11 +171,22 @@ fn parse(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
+impl Route {
+    /// Whether the body is no JSON.
+    fn takes_bytes(self) -> bool {
+        self == Self::Probe(probe_routes::Route::Recording)
+    }
+
+    fn longest_body(self) -> usize {
+        if self.takes_bytes() { RECORDING_LIMIT as usize } else { MAX_BODY }
+    }
+}
+
 impl Unheard {
     fn response(self) -> Response<Body> {
         match self {
-            Self::TooLarge => {
-                let text = format!(r#"{{"error":"payload_too_large","max_size":{MAX_BODY}}}"#);
+            Self::TooLarge(longest) => {
+                let text = format!(r#"{{"error":"payload_too_large","max_size":{longest}}}"#);
                 json(StatusCode::PAYLOAD_TOO_LARGE, text)
             }
             Self::NoBody => {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use super::params::Params;
 use crate::board::AudioSource;
@@ -17,13 +18,19 @@ pub const RAM_BASE: u32 = 0x8000_0000;
 pub const RAM_SIZE: u32 = 16 * 1024 * 1024;
 /// Where the mailbox begins; an image lies below it.
 pub const ADDRESS: u32 = 0x80E0_0000;
+/// Where the firmware finds a recording.
+pub const RECORDING_ADDRESS: u32 = 0x8080_0000;
+/// Bytes of the longest recording: up to the mailbox.
+pub const RECORDING_LIMIT: u32 = ADDRESS - RECORDING_ADDRESS;
+/// The stimulus that is the recording; those before it are synthetic.
+pub const STIMULUS_RECORDING: u32 = 5;
 /// The exit code of the emulator after a panic.
 pub const PANIC_EXIT_CODE: i32 = 66;
 /// LEDs of which the firmware keeps pictures.
 pub const MAX_LEDS: u32 = 192;
 
 const MAGIC: u32 = 0x4C48_314B;
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 const MAX_PATTERNS: u32 = 255;
 
 // Offsets in the mailbox.
@@ -108,10 +115,30 @@ pub enum Command {
     Params(Params),
     /// Draw frames until the board's clock reaches `until_ns`, at most `frames`.
     Advance { until_ns: u64, frames: u32 },
-    /// Do a measured run.
-    Run { pattern: u32, seed: u32, warmup: u32, frames: u32, stimulus: u32, run_id: u32, audio: AudioSource },
+    /// Do a measured run, or a part of it.
+    Run {
+        part: Part,
+        pattern: u32,
+        seed: u32,
+        warmup: u32,
+        frames: u32,
+        stimulus: u32,
+        run_id: u32,
+        audio: AudioSource,
+    },
     /// Hear this in unmeasured frames.
     Stimulus { stimulus: u32, seed: u32, audio: AudioSource },
+    /// Keep this recording, whose bytes were checked and are at most [`RECORDING_LIMIT`].
+    Recording { bytes: Arc<[u8]> },
+}
+
+/// Of a measured run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    WarmUp,
+    /// What follows the warm-up.
+    Measured,
 }
 
 /// What the firmware left when it gave up.
@@ -246,11 +273,21 @@ impl Mailbox {
             Command::Advance { until_ns, frames } => {
                 (3, [until_ns as u32, (until_ns >> 32) as u32, frames, 0, 0, 0, 0])
             }
-            Command::Run { pattern, seed, warmup, frames, stimulus, run_id, audio } => {
-                (4, [pattern, seed, warmup, frames, stimulus, run_id, audio_word(audio)])
+            Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id, audio } => {
+                let code = match part {
+                    Part::Whole => 4,
+                    Part::WarmUp => 6,
+                    Part::Measured => 7,
+                };
+                (code, [pattern, seed, warmup, frames, stimulus, run_id, audio_word(audio)])
             }
             Command::Stimulus { stimulus, seed, audio } => {
                 (5, [stimulus, seed, audio_word(audio), 0, 0, 0, 0])
+            }
+            Command::Recording { ref bytes } => {
+                // Nothing reads it now: the firmware does one command after the other.
+                self.ram.write_all_at(bytes, u64::from(RECORDING_ADDRESS - RAM_BASE))?;
+                (8, [bytes.len() as u32, 0, 0, 0, 0, 0, 0])
             }
         };
         let [a, b, c, d, e, f, g] = arguments;

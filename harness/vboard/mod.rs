@@ -18,6 +18,7 @@ mod flash;
 mod otadata;
 mod image_format;
 mod emulator;
+mod monitor;
 mod mailbox;
 mod uart;
 mod log;
@@ -26,6 +27,7 @@ mod boot;
 mod clock;
 mod machine;
 mod run_records;
+mod recordings;
 mod runs;
 mod params;
 mod json;
@@ -54,6 +56,7 @@ use self::serial::Pty;
 use crate::blame::Blame;
 use crate::board::{Address, Password};
 
+pub use probe_routes::MODEL;
 pub use trace::{Block, Instruction, Kind, TraceError, Traced, trace};
 
 /// How a virtual board is set up.

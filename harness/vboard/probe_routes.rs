@@ -4,16 +4,19 @@ use axum::http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::boot::{App, ResetReason};
+use super::boot::{App, Boot, ResetReason};
 use super::http::{Answer, Call, Refusal};
 use super::image_format::EspImage;
 use super::k1_routes::{K1_LEDS, app, lost};
-use super::mailbox::Command;
+use super::mailbox::{Command, RECORDING_LIMIT, STIMULUS_RECORDING};
 use super::otadata::{self, State};
 use super::partitions::Slot;
-use super::runs::{self, MOST_WARMUP, RunOrder, RunUnderWay};
+use super::recordings;
+use super::runs::{self, MOST_WARMUP, NotArmed, RunOrder};
+use crate::audio::Recording;
 use crate::board::probe::RING_CAPACITY;
-use crate::board::{AudioSource, Cpu, ProbeInfo, RunState, RunStatus};
+use crate::board::{AudioSource, Cpu, Mac, ProbeInfo, RunState, RunStatus};
+use crate::digest::Sha;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -21,6 +24,7 @@ pub enum Route {
     Frames,
     Leds,
     Run,
+    Recording,
     Stimulus,
     Slot,
 }
@@ -30,12 +34,13 @@ pub const ROUTES: &[(Method, &str, Route)] = &[
     (Method::GET, "/api/hil/frames", Route::Frames),
     (Method::GET, "/api/hil/leds", Route::Leds),
     (Method::POST, "/api/hil/run", Route::Run),
+    (Method::POST, "/api/hil/recording", Route::Recording),
     (Method::POST, "/api/hil/stimulus", Route::Stimulus),
     (Method::POST, "/api/hil/slot", Route::Slot),
 ];
 
 /// What the board says of its model.
-const MODEL: &str = "k1-virtual";
+pub const MODEL: &str = "k1-virtual";
 /// Of an emulated CPU that runs nothing: 4 ns per instruction.
 const TICK_HZ: u32 = 250_000_000;
 /// The names of the stimuli; the place is the number in the mailbox.
@@ -52,6 +57,7 @@ pub async fn handle(route: Route, call: Call) -> Result<Answer, Refusal> {
         Route::Frames => frames(&call),
         Route::Leds => pictures(&call),
         Route::Run => run(&call),
+        Route::Recording => recording(&call).await,
         Route::Stimulus => stimulus(&call).await,
         Route::Slot => slot(call).await,
     }
@@ -70,6 +76,7 @@ fn info(call: &Call) -> Result<Answer, Refusal> {
         cpu: Cpu::Emulated,
         tick_hz: app.map_or(TICK_HZ, |app| app.firmware.tick_hz),
         led_count: app.map_or(K1_LEDS, |app| app.firmware.led_count),
+        mac: Some(Mac::from_bytes(call.machine.mac).to_string()),
         image_sha256: app.map(|app| app.elf_sha256),
         version: app.map(|app| app.version.clone()),
         slot: app.map(|app| app.slot.label().to_owned()),
@@ -77,6 +84,8 @@ fn info(call: &Call) -> Result<Answer, Refusal> {
         boot_id: boot.id,
         uptime_us: boot.uptime_ns() / 1000,
         run,
+        recording_limit: RECORDING_LIMIT,
+        recording: boot.recording().sha256(),
         panic: boot.panic.clone(),
     })
 }
@@ -112,34 +121,65 @@ fn run(call: &Call) -> Result<Answer, Refusal> {
             code: "pattern_not_found",
             message: format!("there is no pattern {id}"),
         })?;
+    let (stimulus, recording) = stimulus_named(call.body.get("stimulus").unwrap_or(&Value::from("music")))?;
     let order = RunOrder {
         pattern: pattern as u32,
         seed: number(call, "seed", Some(0), 0, u32::MAX)?,
         warmup: number(call, "warmup", Some(0), 0, MOST_WARMUP)?,
         frames: number(call, "frames", None, 1, RING_CAPACITY)?,
-        stimulus: stimulus_named(call.body.get("stimulus").unwrap_or(&Value::from("music")))?,
+        stimulus,
+        recording,
         audio: audio_source(call, app)?,
     };
-    let run_id = runs::arm(&call.boot, app, order).map_err(|RunUnderWay { id }| Refusal {
-        status: StatusCode::CONFLICT,
-        code: "run_under_way",
-        message: format!("run {id} is under way"),
+    let run_id = runs::arm(&call.boot, app, order).map_err(|not_armed| match not_armed {
+        NotArmed::UnderWay { id } => Refusal {
+            status: StatusCode::CONFLICT,
+            code: "run_under_way",
+            message: format!("run {id} is under way"),
+        },
+        NotArmed::NoSuchRecording => no_such_recording(&call.boot),
     })?;
     Answer::json(&Armed { run_id, boot_id: call.boot.id })
 }
 
+async fn recording(call: &Call) -> Result<Answer, Refusal> {
+    #[derive(Serialize)]
+    struct Kept {
+        sha256: Sha,
+        seconds: f64,
+    }
+    let app = app(call)?;
+    let bad = |reason: String| Refusal::bad("invalid_recording", reason);
+    let recording = Recording::read(call.bytes.to_vec()).map_err(|e| bad(e.to_string()))?;
+    match recordings::keep(&call.boot, app, &recording).await {
+        Ok(true) => Answer::json(&Kept { sha256: recording.sha256(), seconds: recording.seconds() }),
+        Ok(false) => Err(bad("the firmware refused it".to_owned())),
+        Err(end) => Err(lost(end)),
+    }
+}
+
 async fn stimulus(call: &Call) -> Result<Answer, Refusal> {
     #[derive(Serialize)]
-    struct Heard {
-        kind: &'static str,
+    struct Heard<'a> {
+        kind: &'a str,
         seed: u32,
     }
     let app = app(call)?;
     let kind = call.body.get("kind").ok_or_else(|| Refusal::bad("missing_field", "Missing kind"))?;
-    let (stimulus, seed) = (stimulus_named(kind)?, number(call, "seed", Some(0), 0, u32::MAX)?);
-    let audio = audio_source(call, app)?;
-    app.cpu.command(Command::Stimulus { stimulus, seed, audio }).await.map_err(lost)?;
-    Answer::json(&Heard { kind: STIMULI[stimulus as usize], seed })
+    let (stimulus, recording) = stimulus_named(kind)?;
+    let (seed, audio) = (number(call, "seed", Some(0), 0, u32::MAX)?, audio_source(call, app)?);
+    let reply = {
+        let kept = call.boot.recording();
+        if recording.is_some() && recording != kept.sha256() {
+            drop(kept);
+            return Err(no_such_recording(&call.boot));
+        }
+        app.cpu.post(Command::Stimulus { stimulus, seed, audio })
+    };
+    if reply.await.is_err() {
+        return Err(lost(app.cpu.ended().await));
+    }
+    Answer::json(&Heard { kind: kind.as_str().unwrap_or_default(), seed })
 }
 
 /// Where the order wants the audio from.
@@ -198,12 +238,29 @@ fn number(call: &Call, name: &str, default: Option<u32>, low: u32, high: u32) ->
     })
 }
 
-fn stimulus_named(name: &Value) -> Result<u32, Refusal> {
-    let place = STIMULI.iter().position(|known| name.as_str() == Some(known));
-    place.map(|place| place as u32).ok_or_else(|| {
+/// The stimulus's number in the mailbox, and which recording it is.
+fn stimulus_named(name: &Value) -> Result<(u32, Option<Sha>), Refusal> {
+    let unknown = || {
+        let known = STIMULI.join(", ");
         Refusal::bad(
             "invalid_value",
-            format!("there is no stimulus {name}; there are {}", STIMULI.join(", ")),
+            format!("there is no stimulus {name}; there are {known}, recording:SHA256"),
         )
-    })
+    };
+    let text = name.as_str().ok_or_else(unknown)?;
+    if let Some(place) = STIMULI.iter().position(|known| *known == text) {
+        return Ok((place as u32, None));
+    }
+    let sha256 =
+        text.strip_prefix("recording:").and_then(|sha256| sha256.parse().ok()).ok_or_else(unknown)?;
+    Ok((STIMULUS_RECORDING, Some(sha256)))
+}
+
+fn no_such_recording(boot: &Boot) -> Refusal {
+    let kept = boot.recording().sha256().map_or_else(|| "none".to_owned(), |sha256| sha256.to_string());
+    Refusal {
+        status: StatusCode::PRECONDITION_FAILED,
+        code: "no_such_recording",
+        message: format!("the board keeps another recording ({kept})"),
+    }
 }

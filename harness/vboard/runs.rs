@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::boot::{App, Boot};
 use super::cpu::Reply;
-use super::mailbox::{Command, CommandResult, Mailbox, Status};
+use super::mailbox::{Command, CommandResult, Mailbox, Part, Status};
 use super::run_records::RunRecords;
 use crate::board::probe::{FrameRecord, Frames, Pictures, RING_CAPACITY};
 use crate::board::{AudioSource, RunState, RunStatus};
+use crate::digest::Sha;
 
 /// Longest warm-up of a run, frames; `RUN_WARMUP_LIMIT` of the mailbox.
 pub const MOST_WARMUP: u32 = 65_536;
@@ -39,13 +40,18 @@ pub struct RunOrder {
     /// 1 to [`RING_CAPACITY`].
     pub frames: u32,
     pub stimulus: u32,
+    /// The recording that it is.
+    pub recording: Option<Sha>,
     pub audio: AudioSource,
 }
 
-/// A run is under way.
+/// Why a run does not begin.
 #[derive(Debug, PartialEq, Eq)]
-pub struct RunUnderWay {
-    pub id: u32,
+pub enum NotArmed {
+    /// Another one is under way.
+    UnderWay { id: u32 },
+    /// The firmware does not keep the recording.
+    NoSuchRecording,
 }
 
 impl Runs {
@@ -63,17 +69,24 @@ impl Runs {
 ///
 /// # Errors
 ///
-/// [`RunUnderWay`] if one is.
-pub fn arm(boot: &Arc<Boot>, app: &App, order: RunOrder) -> Result<u32, RunUnderWay> {
-    let RunOrder { pattern, seed, warmup, frames, stimulus, audio } = order;
+/// See [`NotArmed`].
+pub fn arm(boot: &Arc<Boot>, app: &App, order: RunOrder) -> Result<u32, NotArmed> {
+    let RunOrder { pattern, seed, warmup, frames, stimulus, recording, audio } = order;
     let (id, reply) = {
         let mut runs = boot.runs();
         if let Some(id) = runs.under_way() {
-            return Err(RunUnderWay { id });
+            return Err(NotArmed::UnderWay { id });
+        }
+        // No other one is handed over before the run is posted.
+        let kept = boot.recording();
+        if recording.is_some() && recording != kept.sha256() {
+            return Err(NotArmed::NoSuchRecording);
         }
         let id = runs.last.as_ref().map_or(0, |run| run.id).wrapping_add(1).max(1);
         runs.last = Some(Run { id, frames, ended: None });
-        (id, app.cpu.post(Command::Run { pattern, seed, warmup, frames, stimulus, run_id: id, audio }))
+        let part = Part::Whole;
+        let command = Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id: id, audio };
+        (id, app.cpu.post(command))
     };
     let boot = Arc::clone(boot);
     tokio::spawn(async move {

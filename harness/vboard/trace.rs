@@ -5,6 +5,9 @@
 //! Single steps through a debugger would cost two messages each; a plug-in of QEMU would be quicker, but has to be
 //! compiled for the QEMU that is installed, with headers that its packages do not bring.
 //!
+//! The warm-up is not watched: the firmware does it as a command of its own, and between the two the emulator is told to
+//! begin.
+//!
 //! A run that is watched counts the same as one that is not: time is the number of instructions, and the log is the
 //! emulator's affair.
 
@@ -18,7 +21,9 @@ use tokio::sync::oneshot;
 use super::cpu::{Cpu, End};
 use super::image_format::EspImage;
 use super::log::Log;
-use super::mailbox::Command;
+use super::mailbox::{Command, CommandResult, Part, STIMULUS_RECORDING};
+use super::monitor::Monitor;
+use crate::audio::Recording;
 use crate::blame::Blame;
 use crate::board::{AudioSource, RunOrder, Stimulus};
 use crate::digest::Sha;
@@ -84,6 +89,8 @@ pub enum TraceError {
     Died { reason: String },
     #[error("the firmware refused the run")]
     Refused,
+    #[error("cannot make the emulator tell what it executes: {reason}")]
+    Mute { reason: String },
     /// An emulator of another version may log in another way.
     #[error("cannot read what the emulator says of its execution: {line:?}")]
     Line { line: String },
@@ -93,15 +100,18 @@ impl TraceError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Unreadable { .. } | Self::Start { .. } | Self::Line { .. } => Blame::Configuration,
+            Self::Unreadable { .. } | Self::Start { .. } | Self::Mute { .. } | Self::Line { .. } => {
+                Blame::Configuration
+            }
             Self::Image { .. } | Self::NoPattern { .. } | Self::Refused => Blame::Input,
             Self::Died { .. } => Blame::Firmware,
         }
     }
 }
 
-/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there, and calls `on_block`
-/// with `state` and each block that is executed, from the boot on, in order.
+/// Boots the image in the file `bin` on an emulated CPU of its own, does the run `order` there (`recording` is its
+/// stimulus, if that is one), and calls `on_block` with `state` and each block that is executed after the warm-up, in
+/// order.
 ///
 /// # Errors
 ///
@@ -110,6 +120,7 @@ pub async fn trace<S: Send + 'static>(
     qemu: &Path,
     bin: &Path,
     order: &RunOrder<'_>,
+    recording: Option<&Recording>,
     state: S,
     on_block: fn(&mut S, &Arc<Block>),
 ) -> Result<Traced<S>, TraceError> {
@@ -124,9 +135,10 @@ pub async fn trace<S: Send + 'static>(
         watcher.read(BufReader::with_capacity(BUFFER, pipe));
         let _ = ended.send(watcher.finish()); // nobody waits for it after an error
     };
-    let cpu = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
+    let (cpu, monitor) = Cpu::power_on_traced(qemu, &image, Arc::clone(&log), listen)
         .map_err(|e| TraceError::Start { reason: story::one_line(&e) })?;
-    let render_ticks = run(&cpu, order).await.map_err(|failed| failed.explained(&log))?;
+    let ran = run(&cpu, &monitor, order, recording).await;
+    let render_ticks = ran.map_err(|failed| failed.explained(&log))?;
     tokio::task::spawn_blocking(move || cpu.stop())
         .await
         .map_err(|e| TraceError::Start { reason: e.to_string() })?;
@@ -155,7 +167,12 @@ impl Failed {
     }
 }
 
-async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
+async fn run(
+    cpu: &Cpu,
+    monitor: &Monitor,
+    order: &RunOrder<'_>,
+    recording: Option<&Recording>,
+) -> Result<Vec<u32>, Failed> {
     let RunOrder { pattern, seed, warmup, frames, stimulus, audio } = *order;
     let firmware = cpu.booted().await.map_err(Failed::Ended)?;
     let ids = || firmware.patterns.iter().map(|pattern| pattern.id.as_str());
@@ -166,10 +183,20 @@ async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
     if audio == AudioSource::Samples && !firmware.can_listen {
         return Err(Failed::Other(TraceError::Refused));
     }
+    if let Some(recording) = recording {
+        let bytes = recording.bytes().into();
+        cpu.command(Command::Recording { bytes }).await.map_err(Failed::Ended)?;
+    }
     let (pattern, stimulus) = (place as u32, stimulus_word(stimulus));
-    let command = Command::Run { pattern, seed, warmup, frames, stimulus, run_id: 1, audio };
-    let reply = cpu.command(command).await.map_err(Failed::Ended)?;
-    match reply.run {
+    let command = |part| Command::Run { part, pattern, seed, warmup, frames, stimulus, run_id: 1, audio };
+    let warm = cpu.command(command(Part::WarmUp)).await.map_err(Failed::Ended)?;
+    if warm.status.result != CommandResult::Done {
+        return Err(Failed::Other(TraceError::Refused));
+    }
+    let mute = |e: std::io::Error| Failed::Other(TraceError::Mute { reason: e.to_string() });
+    monitor.tell_execution().await.map_err(mute)?;
+    let measured = cpu.command(command(Part::Measured)).await.map_err(Failed::Ended)?;
+    match measured.run {
         Some(run) if !run.records.is_empty() => {
             Ok(run.records.iter().map(|record| record.render_ticks).collect())
         }
@@ -177,13 +204,14 @@ async fn run(cpu: &Cpu, order: &RunOrder<'_>) -> Result<Vec<u32>, Failed> {
     }
 }
 
-const fn stimulus_word(stimulus: Stimulus) -> u32 {
+const fn stimulus_word(stimulus: &Stimulus) -> u32 {
     match stimulus {
         Stimulus::Silence => 0,
         Stimulus::Tone => 1,
         Stimulus::Beat => 2,
         Stimulus::Noise => 3,
         Stimulus::Music => 4,
+        Stimulus::Recording(_) => STIMULUS_RECORDING,
     }
 }
 

@@ -65,7 +65,7 @@ async fn heartbeats_count_every_frame() {
         seed: 1,
         warmup: 0,
         frames: 1000,
-        stimulus: Stimulus::Music,
+        stimulus: &Stimulus::Music,
         audio: AudioSource::Snapshot,
     };
     rest.run(&order).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_panic_is_told_with_its_registers_and_a_backtrace() {
         seed: 1,
         warmup: 0,
         frames: 10,
-        stimulus: Stimulus::Music,
+        stimulus: &Stimulus::Music,
         audio: AudioSource::Snapshot,
     };
     rest.run(&order).await.unwrap();

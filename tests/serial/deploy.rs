@@ -63,7 +63,7 @@ async fn without_an_address_the_log_names_the_image_and_only_changed_sectors_are
     let port = SerialPort::at(board.serial_port());
     let options = SerialOptions::default();
     let first = deploy(&images.all.image, &port, None, &options, &ignore).await.unwrap();
-    assert_eq!((first.written, first.mac.as_str()), (images.all.bin.len() as u64, MAC));
+    assert_eq!((first.written, first.mac.to_string().as_str()), (images.all.bin.len() as u64, MAC));
     let Proof::LogNamesImage(line) = &first.proof else { panic!("{:?}", first.proof) };
     assert!(line.contains(&images.all.image.elf_sha256.to_string()[..16]), "{line}");
     assert_eq!(first.deployment(), None, "a log is not enough for a capture");
@@ -90,10 +90,11 @@ async fn the_wrong_board_is_not_written_to_and_goes_on() {
     let board = blank_board().await;
     flash(&board, &images.all.image, &SerialOptions::default()).await.unwrap();
     let before = board.flash();
-    let options = SerialOptions { mac: Some("a0:b7:65:00:00:01".to_owned()), ..SerialOptions::default() };
+    let options =
+        SerialOptions { mac: Some("a0:b7:65:00:00:01".parse().unwrap()), ..SerialOptions::default() };
     let port = SerialPort::at(board.serial_port());
     let refused = deploy(&images.other.image, &port, None, &options, &ignore).await.unwrap_err();
-    let expected = format!("the board at {} is {MAC}, not a0:b7:65:00:00:01", board.serial_port().display());
+    let expected = format!("the board at {} is {MAC}, not A0:B7:65:00:00:01", board.serial_port().display());
     assert_eq!(refused.to_string(), expected);
     assert_eq!(info(&board).await.image_sha256, Some(images.all.image.elf_sha256));
 
@@ -141,10 +142,10 @@ async fn one_session_at_a_time_has_the_port() {
     let images = images().await;
     let board = blank_board().await;
     let port = SerialPort::at(board.serial_port());
-    let held = PortGuard::take(&port.path, "a test").unwrap();
+    let held = PortGuard::take(&port, "a test").await.unwrap();
     let refused = deploy(&images.all.image, &port, None, &SerialOptions::default(), &ignore).await;
     let Err(DeployError::Port(PortError::Busy { holder, .. })) = refused else { panic!("{refused:?}") };
-    assert!(holder.starts_with("a test (process "), "{holder}");
+    assert!(holder.ends_with(" (a test)"), "{holder}");
     drop(held);
     let missing = SerialPort::at("/dev/no-such-port");
     let refused = deploy(&images.all.image, &missing, None, &SerialOptions::default(), &ignore).await;

@@ -59,7 +59,7 @@ async fn lines_have_times_and_a_panic_has_functions_and_lines() {
         seed: 1,
         warmup: 0,
         frames: 10,
-        stimulus: Stimulus::Music,
+        stimulus: &Stimulus::Music,
         audio: AudioSource::Snapshot,
     };
     Board::connect(board.address()).await.unwrap().run(&order).await.unwrap();

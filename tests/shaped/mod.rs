@@ -1,6 +1,8 @@
 //! Git histories of the K1-shaped firmware in `fixtures/k1-shaped`, each in a folder of its own.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod commands;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -159,18 +159,19 @@ pub async fn post(address: &Address, path: &str, body: &Value) -> Response {
     post_as(address, path, "application/json", &body.to_string()).await
 }
 
-pub async fn post_as(address: &Address, path: &str, content_type: &str, body: &str) -> Response {
+pub async fn post_as(address: &Address, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Response {
+    let body = body.as_ref();
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: board\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     );
-    request(address, &(head + body)).await
+    request(address, [head.as_bytes(), body].concat()).await
 }
 
-/// Sends `text` as it is and reads until the board closes the connection.
-pub async fn request(address: &Address, text: &str) -> Response {
+/// Sends `sent` as it is and reads until the board closes the connection.
+pub async fn request(address: &Address, sent: impl AsRef<[u8]>) -> Response {
     let mut stream = TcpStream::connect(("127.0.0.1", address.http_port)).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.write_all(sent.as_ref()).await.unwrap();
     let mut bytes = Vec::new();
     within(stream.read_to_end(&mut bytes)).await.unwrap();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");

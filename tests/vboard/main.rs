@@ -1,5 +1,8 @@
 //! The virtual board through its sockets, with the real emulator and real images.
 
+#[path = "../sounds/mod.rs"]
+mod sounds;
+
 mod client;
 mod images;
 

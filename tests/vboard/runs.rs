@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use k1_hil::audio::Recording;
 use k1_hil::board::RunState;
 use k1_hil::board::probe::{FrameRecord, Frames};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::client::{arm, board_with, get, info, pictures, post, run, within};
+use crate::client::{arm, board_with, get, info, pictures, post, post_as, request, run, within};
 use crate::images::images;
+use crate::sounds::sound;
 
 /// The records with what tells two runs apart taken out: place in the board's life and run id.
 fn relative(frames: &Frames) -> Vec<FrameRecord> {
@@ -63,6 +65,46 @@ async fn firmware_without_an_audio_analysis_says_so() {
     let answer = post(board.address(), "/api/hil/run", &order).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("this firmware has no audio analysis"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn only_a_recording_is_kept_and_only_the_kept_one_is_played() {
+    let board = board_with(&images().await.all.bin).await;
+    let order = |stimulus: &str| json!({"pattern": "glow", "frames": 5, "stimulus": stimulus});
+    let unknown = format!("recording:{}", "ab".repeat(32));
+    let refused = post(board.address(), "/api/hil/run", &order(&unknown)).await;
+    assert_eq!((refused.status, refused.json()["error"].as_str()), (412, Some("no_such_recording")));
+    let no_hash = post(board.address(), "/api/hil/run", &order("recording:ab")).await;
+    assert_eq!((no_hash.status, no_hash.json()["error"].as_str()), (400, Some("invalid_value")));
+
+    for (bytes, status, said) in [
+        ("noise", 400, "it does not begin with K1HS"),
+        ("K1HS and so on", 400, "80 that its header announces"),
+        ("", 501, "Handler did not handle the request"),
+    ] {
+        let answer = post_as(board.address(), "/api/hil/recording", "application/octet-stream", bytes).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.text().contains(said), "{}", answer.text());
+    }
+    let head = "POST /api/hil/recording HTTP/1.1\r\nHost: board\r\nContent-Length: 6291457\r\n\r\n";
+    let large = request(board.address(), head).await;
+    assert_eq!((large.status, large.json()["max_size"].as_u64()), (413, Some(6_291_456)));
+    assert_eq!(info(board.address()).await.recording, None);
+    assert_eq!(run(board.address(), "glow", 5).await.records.len(), 5, "it goes on");
+
+    let half_a_second = (0..6400).map(|i| 0.4 * (i as f32 * 0.1).sin()).collect();
+    let recording = Recording::of(&sound(half_a_second)).unwrap();
+    let path = "/api/hil/recording";
+    let kept = post_as(board.address(), path, "application/octet-stream", recording.bytes()).await;
+    assert_eq!(kept.json(), json!({"sha256": recording.sha256(), "seconds": 0.5}));
+    assert_eq!(info(board.address()).await.recording, Some(recording.sha256()));
+    let name = format!("recording:{}", recording.sha256());
+    // Between the runs, and in one.
+    let idle = post(board.address(), "/api/hil/stimulus", &json!({"kind": &name})).await;
+    assert_eq!(idle.json(), json!({"kind": &name, "seed": 0}));
+    assert_eq!(post(board.address(), "/api/hil/run", &order(&name)).await.status, 200);
+    let refused = post(board.address(), "/api/hil/stimulus", &json!({"kind": &unknown})).await;
+    assert_eq!(refused.status, 412);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

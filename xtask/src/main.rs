@@ -7,7 +7,7 @@ use std::time::Instant;
 type Step = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 const TEST: [Step; 6] = [
-    ("set-up", &["run", "--quiet", "--bin", "k1-hil", "--", "setup"], &[]),
+    ("set-up", &["run", "--quiet", "--bin", "k1-hil", "--", "setup", "--all"], &[]),
     ("formatting", &["fmt", "--all", "--check"], &[]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[]),
     ("documentation", &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "-D warnings")]),

@@ -11,9 +11,16 @@
 #include "led_driver.h"
 #include "parameters.h"
 #include "pattern_registry.h"
-#include "pattern_render_context.h"
 
 #include "audio/goertzel.h"
+
+// Before 216c7ae a pattern was given the time and the parameters, and fetched LEDs and audio itself.
+#if __has_include("pattern_render_context.h")
+#include "pattern_render_context.h"
+#define K1_HAS_CONTEXT 1
+#else
+#define K1_HAS_CONTEXT 0
+#endif
 
 #if __has_include("color_pipeline.h")
 #include "color_pipeline.h"

@@ -12,7 +12,9 @@
 #include "palettes.h"
 #include "parameters.h"
 #include "pattern_registry.h"
+#if __has_include("pattern_render_context.h")
 #include "pattern_render_context.h"
+#endif
 
 #include "generated_patterns.h"
 #endif

@@ -11,6 +11,15 @@ namespace {
 
 uint32_t current;
 
+// Not in PatternParameters before 110eb37.
+template <typename From, typename To>
+auto copy_placement(const From& from, To& to, int) -> decltype(from.led_offset, to.led_offset, void()) {
+    to.mirror_mode = from.mirror_mode;
+    to.led_offset = from.led_offset;
+}
+template <typename From, typename To>
+void copy_placement(const From&, To&, long) {}
+
 // Settings and PatternParameters have the same names in the same order; only the palette's type differs.
 template <typename From, typename To>
 void copy_settings(const From& from, To& to) {
@@ -22,8 +31,7 @@ void copy_settings(const From& from, To& to) {
     to.warmth = from.warmth;
     to.background = from.background;
     to.dithering = from.dithering;
-    to.mirror_mode = from.mirror_mode;
-    to.led_offset = from.led_offset;
+    copy_placement(from, to, 0);
     to.speed = from.speed;
     to.palette_id = from.palette_id > 255u ? 255u : from.palette_id;
     to.custom_param_1 = from.custom_param_1;
@@ -38,6 +46,17 @@ void copy_settings(const From& from, To& to) {
     to.brightness_floor = from.brightness_floor;
     to.frame_min_period_ms = from.frame_min_period_ms;
 }
+
+#if K1_HAS_CONTEXT
+void draw_pattern(float seconds, const PatternParameters& params) {
+    AudioDataSnapshot audio;
+    get_audio_snapshot(&audio);
+    const PatternRenderContext context(leds, NUM_LEDS, seconds, params, audio);
+    g_pattern_registry[current].draw_fn(context);
+}
+#else
+void draw_pattern(float seconds, const PatternParameters& params) { g_pattern_registry[current].draw_fn(seconds, params); }
+#endif
 
 // What the stage after the pattern is, at this commit.
 void apply_pipeline(const PatternParameters& params) {
@@ -92,7 +111,7 @@ void set_settings(const Settings& wanted) {
 }
 
 Settings settings() {
-    Settings settings;
+    Settings settings = {};
     copy_settings(get_params(), settings);
     return settings;
 }
@@ -105,12 +124,9 @@ void listen(const float* samples) { k1::listen(samples); }
 
 void draw(uint32_t elapsed_ms) {
     const PatternParameters& params = get_params();
-    // K1's brightness is in the colour pipeline; the driver's own scale stays at 1.
-    global_brightness = 1.0f;
-    AudioDataSnapshot audio;
-    get_audio_snapshot(&audio);
-    const PatternRenderContext context(leds, NUM_LEDS, static_cast<float>(elapsed_ms) / 1000.0f, params, audio);
-    g_pattern_registry[current].draw_fn(context);
+    // K1's brightness is in the colour pipeline, and before there was one in the driver's own scale.
+    global_brightness = K1_HAS_COLOR_PIPELINE ? 1.0f : params.brightness;
+    draw_pattern(static_cast<float>(elapsed_ms) / 1000.0f, params);
     apply_pipeline(params);
 }
 

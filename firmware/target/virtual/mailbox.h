@@ -17,7 +17,7 @@
 
 #define MAILBOX_ADDRESS 0x80E00000u
 #define MAILBOX_MAGIC 0x4C48314Bu  // "K1HL"
-#define MAILBOX_PROTOCOL 2u
+#define MAILBOX_PROTOCOL 3u
 #define MAILBOX_PATTERNS 255u
 #define MAILBOX_LED_FRAMES FRAME_RING_CAPACITY
 
@@ -28,7 +28,15 @@ enum MailboxCommand {
     COMMAND_ADVANCE = 3,  // renders frames until the board's clock reaches arg[0] | arg[1] << 32 (ns), at most arg[2] frames
     COMMAND_RUN = 4,      // a measured run: arg[0] pattern index, [1] seed, [2] warm-up frames, [3] frames (1 to ring_capacity), [4] stimulus, [5] run id (not 0), [6] audio source
     COMMAND_STIMULUS = 5, // arg[0] = stimulus, arg[1] = seed, arg[2] = audio source; for unmeasured rendering
+    COMMAND_WARM_UP = 6,  // the first part of COMMAND_RUN, whose arguments it has
+    COMMAND_MEASURE = 7,  // the second part, with the same arguments; what follows COMMAND_WARM_UP
+    COMMAND_RECORDING = 8, // takes the recording (core/recording.h) of arg[0] bytes at RECORDING_ADDRESS for the stimulus 5
 };
+
+// Where the host puts a recording before COMMAND_RECORDING; it reaches up to the mailbox, and the firmware only reads
+// it.
+#define RECORDING_ADDRESS 0x80800000u
+#define RECORDING_LIMIT (MAILBOX_ADDRESS - RECORDING_ADDRESS)
 
 // Longest warm-up of a measured run, frames.
 #define RUN_WARMUP_LIMIT 65536u

@@ -39,31 +39,51 @@ bool advance(FrameLoop& loop) {
 }
 
 // Whether `audio` was good.
-bool read_audio(uint32_t stimulus, uint32_t seed, uint32_t source, Audio& audio) {
+bool read_audio(const FrameLoop& loop, uint32_t stimulus, uint32_t seed, uint32_t source, Audio& audio) {
+    if (stimulus == STIMULUS_RECORDING && !loop.recording().is_there()) return false;
     if (stimulus >= STIMULUS_COUNT || source >= AUDIO_SOURCE_COUNT) return false;
     if (source == AUDIO_SAMPLES && !renderer::CAN_LISTEN) return false;
     audio = {static_cast<StimulusKind>(stimulus), seed, static_cast<AudioSource>(source)};
     return true;
 }
 
-bool run(FrameLoop& loop) {
-    RunPlan plan = RunPlan();
+// Whether the plan was good.
+bool read_plan(const FrameLoop& loop, RunPlan& plan) {
     plan.pattern = mailbox.arg[0];
     plan.warmup = mailbox.arg[2];
     plan.frames = mailbox.arg[3];
     plan.id = mailbox.arg[5];
-    if (!read_audio(mailbox.arg[4], mailbox.arg[1], mailbox.arg[6], plan.audio)) return false;
+    if (!read_audio(loop, mailbox.arg[4], mailbox.arg[1], mailbox.arg[6], plan.audio)) return false;
     if (plan.pattern >= renderer::pattern_count() || plan.id == 0) return false;
     if (plan.frames == 0 || plan.frames > FRAME_RING_CAPACITY || plan.warmup > RUN_WARMUP_LIMIT) return false;
-    loop.run(plan);
     return true;
+}
+
+bool run(FrameLoop& loop, void (FrameLoop::*what)(const RunPlan&)) {
+    RunPlan plan = RunPlan();
+    if (!read_plan(loop, plan)) return false;
+    (loop.*what)(plan);
+    return true;
+}
+
+bool measure(FrameLoop& loop) {
+    const FrameStatus& status = loop.status();
+    if (status.run_state != RUN_RUNNING || status.run_id != mailbox.arg[5]) return false;
+    return run(loop, &FrameLoop::measure);
 }
 
 bool change_audio(FrameLoop& loop) {
     Audio audio;
-    if (!read_audio(mailbox.arg[0], mailbox.arg[1], mailbox.arg[2], audio)) return false;
+    if (!read_audio(loop, mailbox.arg[0], mailbox.arg[1], mailbox.arg[2], audio)) return false;
     loop.set_audio(audio);
     return true;
+}
+
+bool keep_recording(FrameLoop& loop) {
+    Recording recording;
+    const bool good = mailbox.arg[0] <= RECORDING_LIMIT && recording.take(reinterpret_cast<const void*>(RECORDING_ADDRESS), mailbox.arg[0]);
+    loop.set_recording(recording);
+    return good;
 }
 
 // Whether the arguments were good.
@@ -79,7 +99,10 @@ bool obey(FrameLoop& loop) {
             return true;
         case COMMAND_STIMULUS: return change_audio(loop);
         case COMMAND_ADVANCE: return advance(loop);
-        case COMMAND_RUN: return run(loop);
+        case COMMAND_RUN: return run(loop, &FrameLoop::run);
+        case COMMAND_WARM_UP: return run(loop, &FrameLoop::warm_up);
+        case COMMAND_MEASURE: return measure(loop);
+        case COMMAND_RECORDING: return keep_recording(loop);
         default: return true;
     }
 }
@@ -173,7 +196,7 @@ int main() {
         const uint32_t number = mailbox.command_number;
         if (number == mailbox.reply_number) continue;
         const uint32_t command = mailbox.command;
-        if (command > COMMAND_STIMULUS) {
+        if (command > COMMAND_RECORDING) {
             mailbox.result = RESULT_UNKNOWN_COMMAND;
         } else {
             mailbox.result = obey(loop) ? RESULT_OK : RESULT_BAD_ARGUMENT;

@@ -30,10 +30,14 @@ _start:
     csrw pmpaddr6, t1
     lw t1, 28(t0)
     csrw pmpaddr7, t1
+    lw t1, 32(t0)
+    csrw pmpaddr8, t1
     li t1, 0x8B00989D           # regions 3 to 0
     csrw pmpcfg0, t1
-    li t1, 0x989B9B9B           # regions 7 to 4
+    li t1, 0x999B9B9B           # regions 7 to 4
     csrw pmpcfg1, t1
+    li t1, 0x98                 # region 8
+    csrw pmpcfg2, t1
 
     la t0, __bss_start
     la t1, __bss_end
@@ -63,7 +67,8 @@ protection:
     .word (0x80E00000 >> 2) + (0x200000 >> 3) - 1   # 4: mailbox, read and write              0x9B
     .word __leds_napot                              # 5: page of the LED buffer, likewise     0x9B
     .word __sent_napot                              # 6: page of the bytes to be sent         0x9B
-    .word (0x80000000 >> 2) + (0x1000000 >> 3) - 1  # 7: the rest of memory, nothing          0x98
+    .word (0x80800000 >> 2) + (0x800000 >> 3) - 1   # 7: recording, up to the mailbox, read   0x99
+    .word (0x80000000 >> 2) + (0x1000000 >> 3) - 1  # 8: the rest of memory, nothing          0x98
 
     .section .text.trap, "ax"
     .balign 4

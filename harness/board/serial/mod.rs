@@ -8,9 +8,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serialport::{ClearBuffer, FlowControl, SerialPort as _, SerialPortType, TTYPort};
+use serialport::{ClearBuffer, FlowControl, SerialPort as _, TTYPort};
 
 pub use guard::PortGuard;
+
+use super::lease::Locks;
+use super::ports::{self, UsbPort};
 
 /// The speed at which a port is found, baud. A chip's own USB takes any.
 pub const USUAL_BAUD: u32 = 115_200;
@@ -34,6 +37,8 @@ const CHIP_USB: (u16, u16) = (0x303A, 0x1001);
 pub struct SerialPort {
     pub path: PathBuf,
     pub reset: ResetBy,
+    /// Where sessions at the port keep each other out.
+    pub locks: Locks,
 }
 
 /// How a board is reset, and led into its loader, from its port.
@@ -67,7 +72,7 @@ pub enum PortError {
 
 impl SerialPort {
     /// The port at `path`, reset as is usual for its kind: the chip's own USB port, a USB bridge, or a port that is no
-    /// USB at all, such as the virtual board's.
+    /// USB at all, such as the virtual board's. Its sessions keep out those of this host.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let reset = match usb_id(&path) {
@@ -75,7 +80,7 @@ impl SerialPort {
             Some(_) => ResetBy::Bridge,
             None => ResetBy::Touch,
         };
-        Self { path, reset }
+        Self { path, reset, locks: Locks::of_host() }
     }
 
     /// Opens the port at that speed, for reads that wait at most `patience`.
@@ -143,12 +148,7 @@ impl SerialPort {
 
 /// Vendor and product of the USB device behind the port; none if it is no USB device.
 fn usb_id(path: &Path) -> Option<(u16, u16)> {
-    // A name under /dev/serial/by-id is a link.
-    let path = path.canonicalize().ok()?;
-    let ports = serialport::available_ports().ok()?;
-    let port = ports.into_iter().find(|port| Path::new(&port.port_name) == path)?;
-    match port.port_type {
-        SerialPortType::UsbPort(usb) => Some((usb.vid, usb.pid)),
-        _ => None,
-    }
+    let is_it =
+        |usb: &UsbPort| matches!((usb.path.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    ports::usb_ports().into_iter().find(is_it)?.vendor_product
 }

@@ -18,6 +18,7 @@ use super::deadline::Deadline;
 use super::difference::differing;
 use super::layout::SECTOR;
 use crate::board::serial::{PortError, ResetBy, SerialPort, USUAL_BAUD};
+use crate::board::{Mac, NotAMac};
 
 /// For an answer of the loader.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -49,6 +50,8 @@ pub(super) enum ChipError {
     Port(#[from] PortError),
     #[error("it is an {0}, not an ESP32-S3")]
     WrongChip(String),
+    #[error("the chip's loader names no board")]
+    Mac(#[source] NotAMac),
     /// Nobody waits for it any more.
     #[error("it was stopped")]
     Stopped,
@@ -108,11 +111,11 @@ impl Chip {
         }
     }
 
-    /// The board's identity, as its firmware spells it.
-    pub(super) fn mac(&mut self) -> Result<String, ChipError> {
+    /// The board's identity.
+    pub(super) fn mac(&mut self) -> Result<Mac, ChipError> {
         self.deadline.beat();
         let info = self.flasher.device_info()?;
-        Ok(info.mac_address.unwrap_or_default().to_uppercase())
+        info.mac_address.unwrap_or_default().parse().map_err(ChipError::Mac)
     }
 
     /// Reads flash through the stub.

@@ -10,6 +10,7 @@ use super::chip::{Chip, ChipError, Part};
 use super::layout::{Area, Layout, RECORD, SECTOR, TABLE, TABLE_LENGTH};
 use super::log::{self, Evidence};
 use super::{DeployError, SerialOptions};
+use crate::board::Mac;
 use crate::board::serial::{PortGuard, SerialPort};
 use crate::digest::Sha;
 use crate::event::{Event, OnEvent};
@@ -20,7 +21,7 @@ const BOOTLOADER: u32 = 0;
 /// All that the thread at the port needs.
 pub(super) struct Job {
     pub(super) port: SerialPort,
-    pub(super) mac: Option<String>,
+    pub(super) mac: Option<Mac>,
     pub(super) options: SerialOptions,
     pub(super) bytes: Vec<u8>,
     pub(super) elf_sha256: Sha,
@@ -30,7 +31,7 @@ pub(super) struct Job {
 
 /// What became of it.
 pub(super) struct Flashed {
-    pub(super) mac: String,
+    pub(super) mac: Mac,
     pub(super) written: u64,
     pub(super) unchanged: u64,
     pub(super) attempts: u32,
@@ -103,14 +104,15 @@ impl Job {
         &self,
         is_over: &dyn Fn() -> bool,
         events: &mpsc::UnboundedSender<Event>,
-    ) -> Result<(String, u64, u64, Port), Trouble> {
+    ) -> Result<(Mac, u64, u64, Port), Trouble> {
         let mut chip = Chip::connect(&self.port, self.options.baud, self.options.silence)?;
         let mac = chip.mac()?;
-        if let Some(expected) = self.mac.as_ref().filter(|expected| !expected.eq_ignore_ascii_case(&mac)) {
+        if let Some(expected) = self.mac.filter(|&expected| expected != mac) {
             let place = self.port.path.display().to_string();
             // The wrong board goes on with what it did.
             let _ = chip.boot();
-            return Err(DeployError::WrongBoard { place, found: mac, expected: expected.clone() }.into());
+            let (found, expected) = (mac.to_string(), expected.to_string());
+            return Err(DeployError::WrongBoard { place, found, expected }.into());
         }
         let parts = self.parts(&mut chip)?;
         let mut work = Vec::new();

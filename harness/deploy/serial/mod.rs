@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{DeployError, Deployment, proof, read};
 use crate::board::serial::{PortGuard, SerialPort};
-use crate::board::{Address, Board, BoardError};
+use crate::board::{Address, Board, BoardError, Mac, NotAMac};
 use crate::event::{Event, OnEvent};
 use crate::image::Image;
 
@@ -43,7 +43,7 @@ pub struct SerialOptions {
     /// A step that does not go on for so long has failed. The longest that goes on at all, erasing, takes some seconds.
     pub silence: Duration,
     /// The board that it must be. Without it, the one that answers at the address; without that, any.
-    pub mac: Option<String>,
+    pub mac: Option<Mac>,
     pub slot: Slot,
     /// Written too, if given.
     pub bootloader: Option<Vec<u8>>,
@@ -76,8 +76,8 @@ impl Default for SerialOptions {
 #[non_exhaustive]
 pub struct SerialDeployment {
     pub port: String,
-    /// As the chip has it, `A0:B7:65:12:34:56`; empty if the image ran already and nothing was asked of the chip.
-    pub mac: String,
+    /// As the chip has it, or as its firmware says if the image ran already.
+    pub mac: Mac,
     pub slot: &'static str,
     /// Bytes of flash that were written, in whole sectors but for the end of a part.
     pub written: u64,
@@ -127,7 +127,7 @@ pub async fn deploy(
     on_event: OnEvent<'_>,
 ) -> Result<SerialDeployment, DeployError> {
     let bytes = read(image).await?;
-    let guard = PortGuard::take(&port.path, "flashing")?;
+    let guard = PortGuard::take(port, "flashing").await?;
     let before = match address {
         Some(address) => who_is(address).await,
         None => None,
@@ -141,7 +141,7 @@ pub async fn deploy(
         on_event(&Event::DeploySkipped);
         return Ok(SerialDeployment {
             port: port.path.display().to_string(),
-            mac: board.mac.clone(),
+            mac: mac_of(board)?,
             slot: options.slot.label(),
             written: 0,
             unchanged: bytes.len() as u64,
@@ -163,7 +163,7 @@ pub async fn deploy(
     let proof = match address {
         Some(address) => {
             let boot = before.map(|(_, info)| info.boot_id);
-            Proof::Probe(ask(image, address, boot, &flashed.mac, options.restart).await?)
+            Proof::Probe(ask(image, address, boot, flashed.mac, options.restart).await?)
         }
         None => proof_by_log(flashed.evidence, image, port, options.restart)?,
     };
@@ -190,15 +190,27 @@ async fn who_is(address: &Address) -> Option<(Board, crate::board::ProbeInfo)> {
 }
 
 /// The board that it must be; whoever answers at the address must be that one too.
-fn expected_mac(options: &SerialOptions, answers: Option<&Board>) -> Result<Option<String>, DeployError> {
-    match (&options.mac, answers) {
-        (Some(expected), Some(board)) if !board.mac.eq_ignore_ascii_case(expected) => {
-            let (place, found) = (board.address.to_string(), board.mac.clone());
-            Err(DeployError::WrongBoard { place, found, expected: expected.clone() })
-        }
-        (Some(mac), _) => Ok(Some(mac.clone())),
-        (None, board) => Ok(board.map(|board| board.mac.clone())),
+fn expected_mac(options: &SerialOptions, answers: Option<&Board>) -> Result<Option<Mac>, DeployError> {
+    let Some(board) = answers else { return Ok(options.mac) };
+    let found = mac_of(board)?;
+    match options.mac {
+        Some(expected) if expected != found => Err(other_board(board, found, expected)),
+        _ => Ok(Some(found)),
     }
+}
+
+fn mac_of(board: &Board) -> Result<Mac, DeployError> {
+    let malformed = |error: NotAMac| BoardError::Malformed {
+        board: board.address.to_string(),
+        request: "its identity".to_owned(),
+        reason: error.to_string(),
+    };
+    Ok(board.mac.parse().map_err(malformed)?)
+}
+
+fn other_board(board: &Board, found: Mac, expected: Mac) -> DeployError {
+    let place = board.address.to_string();
+    DeployError::WrongBoard { place, found: found.to_string(), expected: expected.to_string() }
 }
 
 fn proof_by_log(
@@ -224,17 +236,19 @@ async fn ask(
     image: &Image,
     address: &Address,
     before: Option<u32>,
-    mac: &str,
+    mac: Mac,
     limit: Duration,
 ) -> Result<Deployment, DeployError> {
     let deadline = Instant::now() + limit;
     loop {
         match who_is(address).await {
-            Some((board, _)) if !board.mac.eq_ignore_ascii_case(mac) => {
-                let place = address.to_string();
-                return Err(DeployError::WrongBoard { place, found: board.mac, expected: mac.to_owned() });
+            Some((board, info)) if Some(info.boot_id) != before => {
+                let found = mac_of(&board)?;
+                if found != mac {
+                    return Err(other_board(&board, found, mac));
+                }
+                return proof(image, &board, info, false);
             }
-            Some((board, info)) if Some(info.boot_id) != before => return proof(image, &board, info, false),
             _ if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
             _ => {
                 return Err(DeployError::Lost { board: address.to_string(), seconds: limit.as_secs() });

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::places::Places;
 use super::snapshot::Files;
 
 /// The manifests that come with this program, by file name.
@@ -41,6 +42,9 @@ pub struct Manifest {
     /// What the host expects of the checkout.
     #[serde(rename = "expect", default)]
     pub expectations: Vec<Expectation>,
+    /// How patterns are added to it. Without it none are.
+    #[serde(default)]
+    pub patterns: Option<Places>,
 }
 
 /// A file that is compiled.
@@ -141,7 +145,10 @@ impl Manifest {
         if let Some((key, _)) = listed.iter().find(|(_, paths)| paths.is_empty()) {
             return Err(format!("`{key}` is empty"));
         }
-        for (key, paths) in listed.into_iter().chain([("expect", expected.collect())]) {
+        let places = self.patterns.iter().flat_map(Places::paths);
+        for (key, paths) in
+            listed.into_iter().chain([("expect", expected.collect()), ("patterns", places.collect())])
+        {
             if let Some(path) = paths.into_iter().find(|path| !is_path(path)) {
                 return Err(format!("`{key}` names {path:?}, which is not a plain path below the root"));
             }
@@ -156,8 +163,10 @@ impl Manifest {
                 "`defines` holds {define:?}; expected NAME or NAME=VALUE with a plain value"
             ));
         }
-        match self.expectations.iter().find(|expectation| !is_identifier(&expectation.symbol)) {
-            Some(Expectation { symbol, .. }) => Err(format!("`expect` names {symbol:?}, which is no symbol")),
+        let expected = self.expectations.iter().map(|expectation| ("expect", &expectation.symbol));
+        let places = self.patterns.iter().flat_map(Places::symbols).map(|symbol| ("patterns", symbol));
+        match expected.chain(places).find(|(_, symbol)| !is_identifier(symbol)) {
+            Some((key, symbol)) => Err(format!("`{key}` names {symbol:?}, which is no symbol")),
             None => Ok(self),
         }
     }
@@ -334,6 +343,14 @@ expect = [{ symbol = "g_registry", files = ["src/registry.cpp"], what = "the pat
     #[case(r#"defines = ["A=$(touch x)"]"#, "`defines` holds \"A=$(touch x)\"")]
     #[case(r#"host = "../core""#, "`host` names \"../core\"")]
     #[case(r#"expect = [{ symbol = "a b", files = ["src/a.cpp"], what = "" }]"#, "`expect` names \"a b\"")]
+    #[case(
+        r#"patterns = { folder = "../up", list = "l", listed = [], included = "a.h", uses = [] }"#,
+        "`patterns` names \"../up\""
+    )]
+    #[case(
+        r#"patterns = { folder = "p", list = "l[", listed = [], included = "a.h", uses = [] }"#,
+        "`patterns` names \"l[\", which is no symbol"
+    )]
     #[case(r#"format = 2"#, "it has format 2; this version reads format 1")]
     #[case(r#"flavour = "x""#, "unknown field `flavour`")]
     fn what_could_do_harm_is_refused(#[case] line: &str, #[case] reason: &str) {

@@ -4,6 +4,7 @@
 //! a commit only objects are read. Which files, and what they have to hold, a [`Manifest`] says.
 
 mod manifest;
+mod places;
 mod repository;
 mod snapshot;
 mod tree;
@@ -13,11 +14,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use manifest::{Expectation, Host, Manifest, Missing, SourcePath};
+pub use places::{Palette, Places};
 pub(crate) use repository::short;
 pub use repository::{Commit, Repository};
 pub use tree::Tree;
 
-use super::{Firmware, Source};
+use super::{Firmware, Source, SourceFile};
 use crate::blame::Blame;
 use crate::digest::Sha;
 use crate::tools::{Toolbox, ToolsError};
@@ -31,6 +33,9 @@ const HIL_TOML: &str = "hil.toml";
 pub struct Checkout {
     pub tree: Tree,
     pub host: Host,
+    /// How patterns are added to it.
+    #[serde(default)]
+    pub patterns: Option<Places>,
     pub origin: Origin,
 }
 
@@ -43,15 +48,22 @@ pub struct Origin {
     pub commit: Option<String>,
     /// Whether the files differ from those of the commit; true where there is none.
     pub dirty: bool,
+    /// Ids of the generated patterns that were added to it for this build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
 }
 
-/// `6c241c7`, `6c241c7 with changes`, `a working tree without commits`.
+/// `6c241c7`, `6c241c7 with changes`, `a working tree without commits`; `6c241c7 and glow, tide from graphs`.
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.commit {
-            Some(commit) if self.dirty => write!(f, "{} with changes", short(commit)),
-            Some(commit) => write!(f, "{}", short(commit)),
-            None => write!(f, "a working tree without commits"),
+            Some(commit) if self.dirty => write!(f, "{} with changes", short(commit))?,
+            Some(commit) => write!(f, "{}", short(commit))?,
+            None => write!(f, "a working tree without commits")?,
+        }
+        match self.added.as_slice() {
+            [] => Ok(()),
+            added => write!(f, " and {} from graphs", added.join(", ")),
         }
     }
 }
@@ -156,8 +168,19 @@ pub async fn checkout(path: &Path, rev: Option<&str>, toolbox: &Toolbox) -> Resu
     let cache = toolbox.cache();
     let tree = Tree::store(&files, cache)
         .map_err(|source| CheckoutError::Cache { path: cache.to_owned(), source })?;
-    let origin = Origin { manifest: manifest.name, commit, dirty };
-    Ok(source_of(Checkout { tree, host, origin }))
+    let origin = Origin { manifest: manifest.name, commit, dirty, added: Vec::new() };
+    Ok(source_of(Checkout { tree, host, patterns: manifest.patterns, origin }, Vec::new()))
+}
+
+/// The manifest of the working tree at `path`.
+///
+/// # Errors
+///
+/// [`CheckoutError::NotAFolder`], [`CheckoutError::NotACheckout`], [`CheckoutError::Manifest`].
+pub(super) async fn manifest_of_worktree(path: &Path) -> Result<Manifest, CheckoutError> {
+    let not_a_folder = |source| CheckoutError::NotAFolder { path: path.to_owned(), source };
+    std::fs::read_dir(path).map_err(not_a_folder)?;
+    manifest_of(&Snapshot::Worktree(path.to_owned()), path).await
 }
 
 /// The manifest of a snapshot, and the files that it takes, among which is all that it expects.
@@ -239,15 +262,13 @@ async fn base(path: &Path, files: &Files, toolbox: &Toolbox) -> (Option<String>,
     }
 }
 
-fn source_of(checkout: Checkout) -> Source {
+/// The source of a checkout, over whose files `files` are laid.
+pub(super) fn source_of(checkout: Checkout, files: Vec<SourceFile>) -> Source {
     let Host { sources, include, defines, host } = &checkout.host;
     let lists = [sources, include, defines].map(|list| list.join("\n"));
     let parts = [b"checkout", checkout.tree.sha256.bytes().as_slice(), host.as_bytes()];
-    let sha256 = Sha::of_parts(parts.into_iter().chain(lists.iter().map(|list| list.as_bytes())));
-    Source {
-        sha256,
-        firmware: Firmware::Checkout(Box::new(checkout)),
-        patterns: Vec::new(),
-        files: Vec::new(),
-    }
+    let lists = lists.iter().map(|list| list.as_bytes());
+    let laid_over = files.iter().flat_map(|file| [file.path.as_bytes(), file.text.as_bytes()]);
+    let sha256 = Sha::of_parts(parts.into_iter().chain(lists).chain(laid_over));
+    Source { sha256, firmware: Firmware::Checkout(Box::new(checkout)), patterns: Vec::new(), files }
 }

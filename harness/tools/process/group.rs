@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::guard::guard;
+
 /// Time between SIGTERM and SIGKILL.
 pub const GRACE: Duration = Duration::from_millis(500);
 
@@ -37,7 +39,7 @@ impl Child {
     /// The error of the operating system if the program cannot be started.
     pub fn spawn(mut command: Command, grace: Duration) -> io::Result<Self> {
         isolate(&mut command);
-        let inner = on_spawner(move || command.spawn())??;
+        let inner = on_spawner(move || guard().starting(|| command.spawn()))??;
         Ok(Self { inner, status: None, grace })
     }
 
@@ -105,6 +107,7 @@ impl Child {
     /// The group is signalled now or never: later its number may belong to others.
     fn ended(&mut self, status: ExitStatus) -> ExitStatus {
         end_rest(group_of(self.inner.id()));
+        guard().forget(self.inner.id());
         self.status = Some(status);
         status
     }
@@ -129,7 +132,7 @@ impl AsyncGroup {
         let runtime = tokio::runtime::Handle::current();
         let child = on_spawner(move || {
             let _entered = runtime.enter();
-            tokio::process::Command::from(command).spawn()
+            guard().starting(|| tokio::process::Command::from(command).spawn())
         })??;
         let id = child.id().ok_or(io::ErrorKind::NotFound)?;
         Ok(Self { child, group: group_of(id), running: true })
@@ -139,6 +142,7 @@ impl AsyncGroup {
     pub(super) fn ended(&mut self) {
         self.running = false;
         end_rest(self.group);
+        guard().forget(self.group.as_raw().cast_unsigned());
     }
 }
 
@@ -146,6 +150,7 @@ impl Drop for AsyncGroup {
     fn drop(&mut self) {
         if self.running {
             end_group(self.group, GRACE, || !matches!(self.child.try_wait(), Ok(None)));
+            guard().forget(self.group.as_raw().cast_unsigned());
         }
     }
 }
@@ -181,22 +186,31 @@ fn group_of(id: u32) -> Pid {
     Pid::from_raw(id.cast_signed())
 }
 
-/// Gives the program a process group of its own and, on Linux, ties its life to this process.
+/// Gives the program a process group of its own, known to the guard, and on Linux ties its life to this process.
 fn isolate(command: &mut Command) {
     command.process_group(0);
+    let guard = guard();
     #[cfg(target_os = "linux")]
-    {
-        let parent = nix::unistd::getpid();
-        #[expect(unsafe_code, reason = "the only way to ask for a signal at the parent's death")]
-        // SAFETY: between fork and exec only async-signal-safe functions may be called. This closure makes two
-        // plain system calls (prctl, getppid), allocates nothing and takes no lock.
-        unsafe {
-            command.pre_exec(move || {
+    let parent = nix::unistd::getpid();
+    #[expect(
+        unsafe_code,
+        reason = "the only way to ask for a signal at the parent's death, and to know the group in time"
+    )]
+    // SAFETY: between fork and exec only async-signal-safe functions may be called. This closure makes plain system
+    // calls (prctl, getppid, getpid, sigaction, write), allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(move || {
+            #[cfg(target_os = "linux")]
+            {
                 nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
                 // The parent may have died before the line above.
-                if nix::unistd::getppid() != parent { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
-            });
-        }
+                if nix::unistd::getppid() != parent {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+            }
+            guard.enter();
+            Ok(())
+        });
     }
 }
 
@@ -264,6 +278,32 @@ pub(super) mod tests {
         let group = group_of(child.id());
         drop(child);
         assert_gone(group);
+    }
+
+    /// Takes the role of this process in the guard's life: what it was told of and what is left at its end.
+    #[test]
+    fn the_guard_ends_the_groups_that_are_left_when_its_input_ends() {
+        let left = || {
+            let mut command = shell("sleep 60 & echo; wait");
+            command.stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut child = Child::spawn(command, GRACE).unwrap();
+            child.take_stdout().unwrap().read_exact(&mut [0]).unwrap();
+            child
+        };
+        let (kept, ended, failed) = (left(), left(), left());
+        let mut command = Command::new("sh");
+        command.args(["-c", super::super::guard::SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut guard = Child::spawn(command, GRACE).unwrap();
+        let mut input = guard.take_stdin().unwrap();
+        let (kept, ended_id, failed_id) = (group_of(kept.id()), ended.id(), failed.id());
+        let told = format!(
+            "begin\n+       {kept}\nbegin\n+ {ended_id}\nbegin\n+ {failed_id}\nfailed\nfailed\n- {ended_id}\n- 1\n"
+        );
+        input.write_all(told.as_bytes()).unwrap();
+        drop(input);
+        assert!(guard.wait().unwrap().success());
+        assert_gone(kept);
+        assert!(has_living_member(group_of(ended_id)) && has_living_member(group_of(failed_id)));
     }
 
     #[test]

@@ -6,14 +6,16 @@
 //!
 //! On Linux a program also dies when this process is killed outright. `PR_SET_PDEATHSIG` fires when the
 //! *thread* that started the program ends, and threads of an async runtime come and go; hence all programs are
-//! started by one thread that lives as long as the process. Elsewhere a program whose parent was
-//! killed outright ends when it next writes to its closed pipe.
+//! started by one thread that lives as long as the process. What those programs started, and programs on
+//! other systems, are then ended by a guard, a process of its own.
 //!
 //! Dropping blocks until the group is gone, at most for [`GRACE`] and a little: a dropped build is over when its
 //! folder is removed and when the process exits, at the price of a short pause of one runtime thread.
 
+mod detached;
 mod exchange;
 mod group;
+mod guard;
 mod lines;
 
 use std::collections::VecDeque;
@@ -22,6 +24,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+pub use detached::{detach, end_detached};
 pub use exchange::{Answer, exchange};
 pub use group::{Child, GRACE};
 
