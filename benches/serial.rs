@@ -107,7 +107,7 @@ fn serial(criterion: &mut Criterion) {
         .into();
     let of = |number: u64| &built[number as usize % 2];
     let python = Toolbox::from_env().and_then(|tools| tools.python()).expect("run `k1-hil setup` once");
-    let port = board.serial_port().to_owned();
+    let port = board.serial_port();
     // In its loader already: it need not be touched.
     let waiting = SerialPort { reset: ResetBy::Hand, ..SerialPort::at(&port) };
 

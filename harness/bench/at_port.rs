@@ -67,9 +67,8 @@ impl AtPort {
             Some(entry) if is_started(entry) => stock.start(entry, mac, entry.password(stock.env)?).await?,
             _ => None,
         };
-        let path = sought.port.or(virtual_board.as_ref().map(VirtualBoard::serial_port));
-        let path = path.or(entry.and_then(port_of));
-        let Some(path) = path else {
+        let own = virtual_board.as_ref().map(VirtualBoard::serial_port);
+        let Some(path) = sought.port.or(own.as_deref()).or(entry.and_then(port_of)) else {
             let board = entry.map_or_else(String::new, |entry| entry.name.clone());
             return Err(LeaseError::NoPort { board }.into());
         };

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// File that keeps the board's 4 MiB of flash; without it the flash is forgotten at the end
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
+    /// Link to the serial port, at which it is found whatever the system calls it
+    #[arg(long, value_name = "FILE")]
+    serial_link: Option<PathBuf>,
     /// MAC of the board [default: the first from 02:4B:31:00:00:01 on that no virtual board of this host has]
     #[arg(long)]
     mac: Option<Mac>,
@@ -46,13 +49,14 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
         ota_port: args.ota_port,
         ota_password: args.password,
         flash: args.flash,
+        serial_link: args.serial_link,
         mac: own.mac.bytes(),
         ..Options::new(shell.toolbox.qemu()?)
     };
     let board = VirtualBoard::start(options).await?;
-    let address = board.address();
-    own.announce(MODEL, address, board.serial_port()).map_err(unusable)?;
-    let reached = Reached { mac: own.mac, address, serial_port: board.serial_port() };
+    let (address, serial_port) = (board.address(), board.serial_port());
+    own.announce(MODEL, address, &serial_port).map_err(unusable)?;
+    let reached = Reached { mac: own.mac, address, serial_port: &serial_port };
     shell.print(&reached, || {
         let Address { host, http_port, ota_port, .. } = address;
         format!(

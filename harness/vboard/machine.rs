@@ -16,6 +16,7 @@ use super::clock;
 use super::cpu::{Cpu, End};
 use super::flash::Flash;
 use super::log::{Log, Said};
+use super::serial::Mishaps;
 use crate::board::Panic;
 use crate::digest::Sha;
 
@@ -35,6 +36,7 @@ pub struct Machine {
     orders: mpsc::UnboundedSender<Order>,
     socket: Mutex<Socket>,
     boot_ids: u32,
+    pub mishaps: Mishaps,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +90,7 @@ impl Machine {
             power: watch::Sender::new(Power::Restarting),
             orders,
             socket: Mutex::default(),
+            mishaps: Mishaps::default(),
             boot_ids: std::hash::RandomState::new().build_hasher().finish() as u32,
         };
         (Arc::new(machine), inbox)

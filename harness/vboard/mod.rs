@@ -52,11 +52,12 @@ use tokio::task::JoinSet;
 use self::boot::ResetReason;
 use self::flash::Flash;
 use self::machine::{Machine, Order};
-use self::serial::Pty;
+use self::serial::{Place, Pty};
 use crate::blame::Blame;
 use crate::board::{Address, Password};
 
 pub use probe_routes::MODEL;
+pub use serial::SerialMishap;
 pub use trace::{Block, Instruction, Kind, TraceError, Traced, trace};
 
 /// How a virtual board is set up.
@@ -72,6 +73,8 @@ pub struct Options {
     pub ota_password: Option<Password>,
     /// Where the 4 MiB of flash are kept between starts; none: in memory only.
     pub flash: Option<PathBuf>,
+    /// A link to the serial port, which leads to it as long as the board runs, whatever the kernel calls the port.
+    pub serial_link: Option<PathBuf>,
     pub mac: [u8; 6],
 }
 
@@ -84,6 +87,7 @@ impl Options {
             ota_port: 0,
             ota_password: None,
             flash: None,
+            serial_link: None,
             // Locally administered, so that it is nobody's.
             mac: [0x02, 0x4b, 0x31, 0x00, 0x00, 0x01],
         }
@@ -95,7 +99,7 @@ impl Options {
 pub struct VirtualBoard {
     address: Address,
     machine: Arc<Machine>,
-    serial: Arc<Pty>,
+    serial: Arc<Place>,
     /// The board's life, its HTTP server, its over-the-air receiver and its serial port.
     tasks: JoinSet<()>,
 }
@@ -129,7 +133,7 @@ impl VirtualBoard {
     /// See [`VirtualBoardError`]. That the board has no application, or one that crashes, is no error: the board
     /// says so itself.
     pub async fn start(options: Options) -> Result<Self, VirtualBoardError> {
-        let Options { qemu, http_port, ota_port, ota_password, flash, mac } = options;
+        let Options { qemu, http_port, ota_port, ota_password, flash, serial_link, mac } = options;
         check_program(&qemu)?;
         let ip = Ipv4Addr::LOCALHOST;
         let port_error = |kind, port| move |source| VirtualBoardError::Port { kind, port, source };
@@ -145,8 +149,10 @@ impl VirtualBoard {
             None => Flash::blank(),
         };
         let (machine, orders) = Machine::new(qemu, mac, flash);
-        let serial = Arc::new(Pty::open().map_err(VirtualBoardError::Serial)?);
-        let console = serial::Console::new(Arc::clone(&serial), Arc::clone(&machine), address.host.clone());
+        let pty = Pty::open().map_err(VirtualBoardError::Serial)?;
+        let serial = Arc::new(Place::new(pty.path(), serial_link).map_err(VirtualBoardError::Serial)?);
+        let (place, ip) = (Arc::clone(&serial), address.host.clone());
+        let console = serial::Console::new(pty, place, Arc::clone(&machine), ip);
         let mut tasks = JoinSet::new();
         tasks.spawn(console.map_err(VirtualBoardError::Serial)?.run());
         tasks.spawn(Arc::clone(&machine).live(orders));
@@ -168,9 +174,9 @@ impl VirtualBoard {
         &self.address
     }
 
-    /// The path of its serial port, a pseudo terminal. It has no lines DTR and RTS; setting it to 1200 baud restarts the
-    /// board into the loader of its ROM.
-    pub fn serial_port(&self) -> &Path {
+    /// The path of its serial port, a pseudo terminal: the link, if one was wanted. It has no lines DTR and RTS; setting it
+    /// to 1200 baud restarts the board into the loader of its ROM.
+    pub fn serial_port(&self) -> PathBuf {
         self.serial.path()
     }
 
@@ -200,6 +206,11 @@ impl VirtualBoard {
     pub async fn reset_into_loader(&self) {
         self.machine.order(Order::Loader);
         self.machine.in_loader().await;
+    }
+
+    /// Lets something go wrong at the serial port, after what waits to go wrong already.
+    pub fn let_happen(&self, mishap: SerialMishap) {
+        self.machine.mishaps.add(mishap);
     }
 
     /// The last 1000 lines that the board said, oldest first: its firmware's log, and what the board itself did.

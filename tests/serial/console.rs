@@ -29,7 +29,7 @@ fn in_order(text: &str, marks: &[&str]) {
 #[tokio::test]
 async fn a_boot_is_told_in_the_order_of_the_firmware() {
     let board = board().await;
-    let client = Client::open(board.serial_port());
+    let client = Client::open(&board.serial_port());
     board.reset().await;
     let (_, text) = client.until("Control UI: http://k1-reinvented.local").await;
     in_order(
@@ -55,7 +55,7 @@ async fn a_boot_is_told_in_the_order_of_the_firmware() {
 #[tokio::test]
 async fn heartbeats_count_every_frame() {
     let board = board().await;
-    let client = Client::open(board.serial_port());
+    let client = Client::open(&board.serial_port());
     board.reset().await;
     let (client, _) = client.until("Control UI").await;
     // A measured run goes ahead of the wall: the frames of many seconds at once.
@@ -91,7 +91,7 @@ async fn heartbeats_count_every_frame() {
 #[tokio::test]
 async fn keys_change_the_pattern_and_open_the_menu() {
     let board = board().await;
-    let mut client = Client::open(board.serial_port());
+    let mut client = Client::open(&board.serial_port());
     client.press("  ");
     let (client, text) = client.until("Pattern changed via spacebar to: The dark\n").await;
     assert!(text.contains("PATTERN CHANGED: [1] The dark - For tests → é"), "{text}");
@@ -105,7 +105,7 @@ async fn keys_change_the_pattern_and_open_the_menu() {
 #[tokio::test]
 async fn a_panic_is_told_with_its_registers_and_a_backtrace() {
     let board = board().await;
-    let client = Client::open(board.serial_port());
+    let client = Client::open(&board.serial_port());
     let rest = Board::connect(board.address()).await.unwrap();
     let order = RunOrder {
         pattern: "crash",
@@ -140,7 +140,7 @@ async fn a_panic_is_told_with_its_registers_and_a_backtrace() {
 #[tokio::test]
 async fn a_touch_at_1200_baud_leads_into_the_loader_and_the_board_is_silent_there() {
     let board = board().await;
-    let (client, _) = Client::open_at(board.serial_port(), 1200).until("waiting for download").await;
+    let (client, _) = Client::open_at(&board.serial_port(), 1200).until("waiting for download").await;
     drop(client);
     // Whoever asks meanwhile is answered by the boot that follows.
     let (answer, ()) = tokio::join!(info(&board), board.reset());
@@ -159,6 +159,6 @@ async fn what_nobody_reads_is_old_after_a_while() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), log_is_old).await.unwrap();
-    let (_, text) = Client::open(board.serial_port()).until("[HEARTBEAT]").await;
+    let (_, text) = Client::open(&board.serial_port()).until("[HEARTBEAT]").await;
     assert!(!text.contains("Starting"), "{text}");
 }

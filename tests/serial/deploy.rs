@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k1_hil::Event;
 use k1_hil::board::serial::{PortError, PortGuard, SerialPort};
@@ -16,9 +16,7 @@ use k1_hil::vboard::{Options, VirtualBoard};
 use rstest::rstest;
 
 use crate::images::images;
-use crate::port::{APP, blank_board, info, noise};
-
-const MAC: &str = "A0:B7:65:12:34:56";
+use crate::port::{APP, MAC, blank_board, info, noise};
 
 /// By the probe of that very board.
 async fn flash(
@@ -30,7 +28,7 @@ async fn flash(
 }
 
 /// `image` with other bytes, which lie in `folder`.
-fn changed(image: &Image, bytes: &[u8], folder: &Path) -> Image {
+pub fn changed(image: &Image, bytes: &[u8], folder: &Path) -> Image {
     let bin = folder.join("changed.bin");
     std::fs::write(&bin, bytes).unwrap();
     Image { bin, sha256: k1_hil::digest::Sha::of(bytes), ..image.clone() }
@@ -199,14 +197,14 @@ async fn a_flash_that_breaks_off_begins_anew(#[case] accident: Accident) {
     assert_eq!((deployed.attempts, retries.into_inner().unwrap()), (2, vec![2]));
 }
 
-/// Seeded, so that a failure can be repeated.
-fn moments(count: usize, seed: u32) -> impl Iterator<Item = Duration> {
+/// Moments within `span`, seeded, so that a failure can be repeated.
+fn moments(count: usize, seed: u32, span: Duration) -> impl Iterator<Item = Duration> {
     let mut state = seed;
     (0..count).map(move |_| {
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        Duration::from_millis(u64::from(state % 300))
+        span.mul_f64(f64::from(state) / f64::from(u32::MAX))
     })
 }
 
@@ -217,6 +215,7 @@ fn moments(count: usize, seed: u32) -> impl Iterator<Item = Duration> {
 async fn a_flasher_killed_at_any_of_50_moments_leaves_a_board_that_the_next_one_flashes(#[case] seed: u32) {
     let images = images().await;
     let board = blank_board().await;
+    let port = SerialPort::at(board.serial_port());
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
     for (name, image) in [("all.json", &images.all.image), ("other.json", &images.other.image)] {
@@ -224,17 +223,36 @@ async fn a_flasher_killed_at_any_of_50_moments_leaves_a_board_that_the_next_one_
         std::fs::write(&path, serde_json::to_vec(image).unwrap()).unwrap();
         files.push((path, image));
     }
-    for (number, moment) in moments(50, seed).enumerate() {
-        let (file, image) = &files[number % 2];
+    let flasher = |file: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
         command.args(["--quiet", "deploy", "--always", "--port"]).arg(board.serial_port()).arg(file);
         command.env_remove("HIL_BOARD").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut flasher = Child::spawn(command, Duration::ZERO).unwrap();
-        tokio::time::sleep(moment).await;
-        flasher.end().unwrap();
-        if number % 10 == 9 {
-            let deployed = flash(&board, image, &SerialOptions::default()).await.unwrap();
-            assert!(deployed.deployment().is_some(), "after {} kills", number + 1);
+        Child::spawn(command, Duration::ZERO).unwrap()
+    };
+    // How long one takes that is not killed, on this machine at this time.
+    let begun = Instant::now();
+    let mut whole = flasher(&files[0].0);
+    let status = tokio::task::spawn_blocking(move || whole.wait().unwrap()).await.unwrap();
+    assert!(status.success());
+    for (number, moment) in moments(50, seed, begun.elapsed()).enumerate() {
+        let (file, image) = &files[number % 2];
+        let before = board.flash();
+        let mut flasher = flasher(file);
+        match number % 5 {
+            // As soon as something was written, so that the midst of a transfer is among them on any machine.
+            0 => {
+                while board.flash() == before && flasher.try_wait().unwrap().is_none() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ => tokio::time::sleep(moment).await,
         }
+        flasher.end().unwrap();
+        drop(PortGuard::take(&port, "a test").await.expect("nothing is left locked"));
+        let bytes = std::fs::read(&image.bin).unwrap();
+        let deployed = deploy(image, &port, None, &SerialOptions::default(), &ignore).await;
+        let deployed = deployed.unwrap_or_else(|e| panic!("kill {number} at {moment:?}: {e}"));
+        assert!(matches!(deployed.proof, Proof::LogNamesImage(_)), "{:?}", deployed.proof);
+        assert!(board.flash()[APP..][..bytes.len()] == bytes, "kill {number} at {moment:?}");
     }
 }

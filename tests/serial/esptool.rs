@@ -155,7 +155,7 @@ async fn the_flash_file_has_what_was_written_by_serial() {
 async fn the_reset_button_takes_a_board_out_of_its_loader_and_out_of_a_stub() {
     let board = blank_board().await;
     board.reset_into_loader().await;
-    let (client, _) = Client::open(board.serial_port()).until("waiting for download").await;
+    let (client, _) = Client::open(&board.serial_port()).until("waiting for download").await;
     drop(client);
     // Without an after-reset to the ROM: the stub stays.
     esptool(&board, &["--after", "no-reset-stub", "read-mac"]).await;

@@ -7,5 +7,8 @@ mod port;
 
 mod console;
 mod deploy;
+mod espflash;
 mod esptool;
+mod leases;
+mod mishaps;
 mod monitor;

@@ -17,6 +17,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The flash of a board in the order of its bytes.
 pub const APP: usize = 0x1_0000;
 
+pub const MAC: &str = "A0:B7:65:12:34:56";
+
 /// A board without an application.
 pub async fn blank_board() -> VirtualBoard {
     let options =

@@ -12,8 +12,10 @@ use tokio::time::MissedTickBehavior;
 
 use super::k1_log::{self, Level, Message, info};
 use super::keys::{Keys, Wish};
+use super::mishap::SerialMishap;
 use super::output::Output;
 use super::periodic::Periodic;
+use super::place::Place;
 use super::pty::{Pty, USUAL_SPEED};
 use super::{TOUCH_SPEED, rom_text, session};
 use crate::vboard::boot::{App, Boot, ResetReason};
@@ -30,6 +32,9 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Console {
     port: AsyncFd<Arc<Pty>>,
+    place: Arc<Place>,
+    /// Whether the port is gone until the board's power was off.
+    is_dead: bool,
     machine: Arc<Machine>,
     said: mpsc::Receiver<Said>,
     output: Output,
@@ -43,18 +48,17 @@ pub struct Console {
 }
 
 impl Console {
-    /// The port `pty` of `machine`, which has the address `ip`.
+    /// The port `pty` of `machine`, which clients find at `place`; the board has the address `ip`.
     ///
     /// # Errors
     ///
     /// The error of the operating system.
-    pub fn new(pty: Arc<Pty>, machine: Arc<Machine>, ip: String) -> io::Result<Self> {
+    pub fn new(pty: Pty, place: Arc<Place>, machine: Arc<Machine>, ip: String) -> io::Result<Self> {
         let said = machine.log.listen().ok_or(io::ErrorKind::AlreadyExists)?;
-        #[expect(unsafe_code, reason = "the runtime has no other way to wait for a terminal")]
-        // SAFETY: `Pty` has one descriptor from its making to its end, and the `AsyncFd` keeps it alive.
-        let port = unsafe { AsyncFd::register(pty) }?;
+        let port = register(pty)?;
         let (output, periodic, keys) = (Output::default(), Periodic::default(), Keys::default());
-        Ok(Self { port, machine, said, output, ip, boot: None, asked: None, periodic, keys })
+        let is_dead = false;
+        Ok(Self { port, place, is_dead, machine, said, output, ip, boot: None, asked: None, periodic, keys })
     }
 
     /// Serves the port until the future is dropped or the board is switched off.
@@ -88,12 +92,54 @@ impl Console {
         let (pty, machine) = (Arc::clone(self.port.get_ref()), Arc::clone(&self.machine));
         let session = tokio::task::spawn_blocking(move || session::serve(&pty, &machine, stay));
         match session.await {
-            Ok(Some(reason)) => self.machine.restart(reason),
+            Ok(Some(reason)) => {
+                self.leave(reason);
+                self.machine.restart(reason);
+            }
             Ok(None) => {}
             // It does not panic; if it did, the board would come back all the same.
             Err(_) => self.machine.restart(ResetReason::Panic),
         }
         self.machine.left_loader(stay).await;
+    }
+
+    /// What becomes of the port when the chip leaves its loader by itself.
+    fn leave(&mut self, reason: ResetReason) {
+        let is_due = |next| matches!(next, SerialMishap::UsbDeath | SerialMishap::Renumbered);
+        match self.machine.mishaps.take(is_due) {
+            Some(SerialMishap::UsbDeath) => {
+                self.place.hide();
+                self.is_dead = true;
+                self.plug_in();
+            }
+            Some(_) => self.plug_in(),
+            None if reason == ResetReason::PowerOn => self.revive(),
+            None => {}
+        }
+    }
+
+    /// A new port in the place of the old one, whose clients lose it.
+    fn plug_in(&mut self) {
+        // Before the old one goes, so that the kernel does not give the same name again.
+        if let Ok(port) = Pty::open().and_then(register) {
+            self.port = port;
+            self.output = Output::default();
+        }
+        self.show();
+    }
+
+    fn revive(&mut self) {
+        if std::mem::take(&mut self.is_dead) {
+            self.show();
+        }
+    }
+
+    fn show(&self) {
+        if !self.is_dead
+            && let Err(e) = self.place.show(self.port.get_ref().path())
+        {
+            self.machine.log.push(format!("serial: cannot make the link to the port: {e}"));
+        }
     }
 
     fn hear(&mut self, said: Said) {
@@ -107,6 +153,9 @@ impl Console {
                 }
             }
             Said::Reset(reason) => {
+                if reason == ResetReason::PowerOn {
+                    self.revive();
+                }
                 self.boot = None;
                 self.output.push(&rom_text::boot(reason));
             }
@@ -191,6 +240,13 @@ impl Console {
             self.output.push(&k1_log::line(uptime_ns, message));
         }
     }
+}
+
+fn register(pty: Pty) -> io::Result<AsyncFd<Arc<Pty>>> {
+    #[expect(unsafe_code, reason = "the runtime has no other way to wait for a terminal")]
+    // SAFETY: `Pty` has one descriptor from its making to its end, and the `AsyncFd` keeps it alive.
+    let port = unsafe { AsyncFd::register(Arc::new(pty)) }?;
+    Ok(port)
 }
 
 /// What clients sent.

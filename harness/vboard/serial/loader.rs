@@ -167,6 +167,17 @@ impl Loader {
         }
     }
 
+    /// A bit of what was written last falls over.
+    pub fn lose_a_bit(&self, flash: &mut Flash) {
+        let Some(writing) = &self.writing else { return };
+        let written = &flash.read(WHOLE)[..writing.at()];
+        if let Some(at) = written.iter().rposition(|&byte| byte != 0) {
+            let fallen = written[at] & (written[at] - 1);
+            // It is in the flash, for it was read there.
+            let _ = flash.program(WHOLE, at, &[fallen]);
+        }
+    }
+
     fn obey(&mut self, request: &Request<'_>, flash: &mut Flash) -> Result<Answer, Fault> {
         let data = request.data;
         let done = Ok(Answer::default());

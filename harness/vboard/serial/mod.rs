@@ -13,8 +13,10 @@ mod fault;
 mod k1_log;
 mod keys;
 mod loader;
+mod mishap;
 mod output;
 mod periodic;
+mod place;
 mod pty;
 mod ram;
 mod registers;
@@ -25,6 +27,8 @@ mod slip;
 mod writing;
 
 pub use console::Console;
+pub use mishap::{Mishaps, SerialMishap};
+pub use place::Place;
 pub use pty::Pty;
 
 /// The speed that stands for a reset into the loader, baud.

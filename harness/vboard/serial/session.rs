@@ -7,8 +7,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::loader::{Loader, Next};
+use super::mishap::SerialMishap;
 use super::pty::{Pty, USUAL_SPEED};
 use super::registers::Watchdog;
+use super::request::{Request, op};
 use super::slip::Decoder;
 use super::{TOUCH_SPEED, rom_text};
 use crate::vboard::boot::ResetReason;
@@ -51,6 +53,10 @@ struct Session<'a> {
     /// What the port is set to, once the client chose; before that the ROM takes any speed.
     speed: Option<u32>,
     watchdog: Option<Instant>,
+    /// Blocks for the flash that came.
+    blocks: u32,
+    /// Whether the stub hangs.
+    is_stuck: bool,
     last_heard: Instant,
 }
 
@@ -70,6 +76,8 @@ impl<'a> Session<'a> {
             decoder: Decoder::default(),
             speed: None,
             watchdog: None,
+            blocks: 0,
+            is_stuck: false,
             last_heard: Instant::now(),
         }
     }
@@ -77,6 +85,10 @@ impl<'a> Session<'a> {
     /// The chip comes up in its loader, and says so.
     fn begin(&mut self) {
         *self = Self::new(self.pty, self.machine, self.stay);
+        if self.machine.mishaps.take(|next| next == SerialMishap::OtherMac).is_some() {
+            let [a, b, c, d, e, last] = self.machine.mac;
+            self.loader = Loader::new([a, b, c, d, e, !last]);
+        }
         if self.pty.speed() == TOUCH_SPEED {
             self.pty.set_speed(USUAL_SPEED);
         }
@@ -129,11 +141,35 @@ impl<'a> Session<'a> {
 
     /// Answers one frame, and works.
     fn answer(&mut self, frame: &[u8]) -> io::Result<Next> {
+        let mishap = self.mishap(frame);
+        self.is_stuck |= matches!(mishap, Some(SerialMishap::StuckStub { .. }));
+        if self.is_stuck {
+            return Ok(Next::Stay);
+        }
+        if let Some(SerialMishap::BrownOut { .. }) = mishap {
+            return Ok(Next::Boot(ResetReason::PowerOn));
+        }
         let said = self.loader.hear(frame, &mut self.machine.flash());
-        self.send(&said.bytes)?;
+        if !matches!(mishap, Some(SerialMishap::LostAnswer { .. })) {
+            self.send(&said.bytes)?;
+        }
         let later = self.loader.work(&mut self.machine.flash());
         self.send(&later)?;
+        if let Some(SerialMishap::BitFlip { .. }) = mishap {
+            self.loader.lose_a_bit(&mut self.machine.flash());
+        }
         Ok(said.next)
+    }
+
+    /// What goes wrong with this frame.
+    fn mishap(&mut self, frame: &[u8]) -> Option<SerialMishap> {
+        let request = Request::read(frame)?;
+        if !matches!(request.op, op::FLASH_DATA | op::DEFLATE_DATA) {
+            return None;
+        }
+        let block = self.blocks;
+        self.blocks += 1;
+        self.machine.mishaps.take(|next| next.block() == Some(block))
     }
 
     fn send(&self, mut bytes: &[u8]) -> io::Result<()> {

@@ -63,6 +63,11 @@ impl Writing {
         self.inflate.is_some()
     }
 
+    /// Where the next byte goes.
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
     /// Bytes that are still to be written.
     pub const fn remaining(&self) -> usize {
         self.remaining
