@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use espflash::flasher::Flasher;
 use espflash::target::{Chip, DefaultProgressCallback};
@@ -30,6 +29,8 @@ mod images;
 const SIZE: usize = 1024 * 1024;
 const APP: u32 = 0x1_0000;
 const BAUD: u32 = 921_600;
+/// Flashes of each. The images alternate, so that each flash has the other one to replace.
+const ROUNDS: usize = 15;
 
 /// Bytes of which half are noise; another seed gives other noise.
 fn image(seed: u32) -> Vec<u8> {
@@ -78,19 +79,16 @@ async fn with_k1_hil(port: &SerialPort, image: &Image) {
     assert!(matches!(outcome, Err(DeployError::Lost { .. })), "{outcome:?}");
 }
 
-/// The time of `flash`, each time on a board that waits in its loader and has another image than is written.
-fn time(runtime: &Runtime, board: &VirtualBoard, count: u64, mut flash: impl FnMut(u64)) -> Duration {
-    let mut elapsed = Duration::ZERO;
-    for number in 0..count {
-        runtime.block_on(board.reset_into_loader());
-        let start = Instant::now();
-        flash(number);
-        elapsed += start.elapsed();
-    }
-    elapsed
+/// The time of one `flash`, of a board that waits in its loader and has another image than is written.
+fn time(runtime: &Runtime, board: &VirtualBoard, flash: impl FnOnce()) -> Duration {
+    runtime.block_on(board.reset_into_loader());
+    let start = Instant::now();
+    flash();
+    start.elapsed()
 }
 
-fn serial(criterion: &mut Criterion) {
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+fn main() {
     let runtime = Runtime::new().expect("a runtime");
     let images = runtime.block_on(images::images());
     let board =
@@ -105,29 +103,28 @@ fn serial(criterion: &mut Criterion) {
             (bytes, Image { bin, sha256, ..images.other.image.clone() })
         })
         .into();
-    let of = |number: u64| &built[number as usize % 2];
     let python = Toolbox::from_env().and_then(|tools| tools.python()).expect("run `k1-hil setup` once");
     let port = board.serial_port();
     // In its loader already: it need not be touched.
     let waiting = SerialPort { reset: ResetBy::Hand, ..SerialPort::at(&port) };
-
-    let mut group = criterion.benchmark_group("serial flash of 1 MiB");
-    group.throughput(Throughput::Bytes(SIZE as u64)).sample_size(10);
-    group.bench_function("espflash library alone", |bencher| {
-        bencher.iter_custom(|count| time(&runtime, &board, count, |n| with_espflash(&port, &of(n).0)));
+    let mut times: [Vec<Duration>; 3] = Default::default();
+    // They take turns, so that whatever else the machine does meets all of them.
+    for round in 0..ROUNDS * 3 {
+        let (bytes, image) = &built[round % 2];
+        let spent = match round % 3 {
+            0 => time(&runtime, &board, || with_espflash(&port, bytes)),
+            1 => time(&runtime, &board, || runtime.block_on(with_k1_hil(&waiting, image))),
+            _ => time(&runtime, &board, || with_esptool(&python, &port, &image.bin)),
+        };
+        times[round % 3].push(spent);
+    }
+    let medians = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
     });
-    group.bench_function("k1-hil deploy", |bencher| {
-        bencher.iter_custom(|count| {
-            time(&runtime, &board, count, |n| runtime.block_on(with_k1_hil(&waiting, &of(n).1)))
-        });
-    });
-    group.bench_function("esptool", |bencher| {
-        bencher.iter_custom(|count| {
-            time(&runtime, &board, count, |n| with_esptool(&python, &port, &of(n).1.bin))
-        });
-    });
-    group.finish();
+    println!("serial flash of 1 MiB, median of {ROUNDS}");
+    for (name, median) in ["espflash library alone", "k1-hil deploy", "esptool"].into_iter().zip(medians) {
+        let ratio = median.as_secs_f64() / medians[0].as_secs_f64();
+        println!("{name:24} {:7.1} ms  {ratio:5.2}", median.as_secs_f64() * 1e3);
+    }
 }
-
-criterion_group!(benches, serial);
-criterion_main!(benches);

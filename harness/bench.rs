@@ -4,14 +4,18 @@
 //! leased, and ends with its lease.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use crate::board::inventory::{Entry, Inventory, Reach, Selected};
 use crate::board::lease::{Lease, LeaseError, Leasing};
 use crate::board::ledger::Ledger;
-use crate::board::recovery::{self, Limits, Rung, Step};
+use crate::board::recovery::{self, Act, Limits, Rung, Step};
+use crate::board::serial::SerialPort;
 use crate::board::{Address, Board, Mac, Password};
+use crate::deploy::serial;
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
+use crate::story;
 use crate::tools::Toolbox;
 use crate::vboard::{Options, VirtualBoard};
 
@@ -209,6 +213,12 @@ impl Stock<'_> {
                 act: Box::new(move || Box::pin(press())),
             });
         }
+        if let Some(port) = at_port::restarts_at(entry, self) {
+            let step = serial_step(port, lease.mac, self.limits.reboot);
+            // The power is switched last.
+            let place = steps.partition_point(|before| before.rung < step.rung);
+            steps.insert(place, step);
+        }
         let found = recovery::recover(&entry.name, lease.mac, address, &steps, self.ledger, on_event).await?;
         drop(steps);
         let mut board = found?;
@@ -231,4 +241,13 @@ impl Stock<'_> {
         }
         Ok(Some(VirtualBoard::start(options).await?))
     }
+}
+
+/// Restarts the board `mac` at its serial port.
+fn serial_step<'a>(port: SerialPort, mac: Mac, limit: Duration) -> Step<'a> {
+    let act: Act<'a> = Box::new(move || {
+        let port = port.clone();
+        Box::pin(async move { serial::restart(&port, mac).await.map_err(|error| story::one_line(&error)) })
+    });
+    Step { rung: Rung::SerialReset, limit, act }
 }

@@ -72,12 +72,7 @@ impl AtPort {
             let board = entry.map_or_else(String::new, |entry| entry.name.clone());
             return Err(LeaseError::NoPort { board }.into());
         };
-        let mut port = SerialPort { locks: stock.leasing.locks.clone(), ..SerialPort::at(path) };
-        if let (Some(DtrRts::Leave), ResetBy::Bridge | ResetBy::Usb) =
-            (entry.map(|entry| entry.dtr_rts), port.reset)
-        {
-            port.reset = ResetBy::Hand;
-        }
+        let port = stock.port(path, entry);
         let started = virtual_board.as_ref().map(VirtualBoard::address);
         let asked = entry.filter(|_| sought.selected.is_some()).and_then(Entry::address);
         let address = started.or(asked).cloned();
@@ -94,10 +89,27 @@ impl AtPort {
     }
 }
 
+/// The port at which the board of `entry` can be restarted; none if only a person's hand can do that.
+pub(super) fn restarts_at(entry: &Entry, stock: &Stock<'_>) -> Option<SerialPort> {
+    let port = stock.port(port_of(entry)?, Some(entry));
+    (port.reset != ResetBy::Hand).then_some(port)
+}
+
 /// What was chosen: its entry if it has one, which board it is, and the lease of that.
 type Chosen<'a> = (Option<&'a Entry>, Option<Mac>, Option<Lease>);
 
 impl Stock<'_> {
+    /// The port at `path`, reset as the entry of its board allows.
+    fn port(&self, path: &Path, entry: Option<&Entry>) -> SerialPort {
+        let port = SerialPort { locks: self.leasing.locks.clone(), ..SerialPort::at(path) };
+        match (entry.map(|entry| entry.dtr_rts), port.reset) {
+            (Some(DtrRts::Leave), ResetBy::Bridge | ResetBy::Usb) => {
+                SerialPort { reset: ResetBy::Hand, ..port }
+            }
+            _ => port,
+        }
+    }
+
     /// A board that no inventory knows, at the port that was given.
     async fn lease_unlisted<'a>(
         &self,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k1_hil::tools::Toolbox;
 use k1_hil::tools::process;
-use k1_hil::vboard::VirtualBoard;
+use k1_hil::vboard::{SerialMishap, VirtualBoard};
 use rstest::rstest;
 
 use crate::images::images;
@@ -80,6 +80,18 @@ async fn what_it_writes_is_what_the_flash_holds(#[case] loader: &[&str], #[case]
     let read = ["read-flash", "0x10000", &length.to_string(), copy.to_str().unwrap()];
     esptool(&board, &[common.as_slice(), &read].concat()).await;
     assert!(std::fs::read(&copy).unwrap() == contents[..length]);
+}
+
+#[tokio::test]
+async fn it_notices_a_bit_that_fell_over() {
+    let image = &images().await.other.image;
+    let board = blank_board().await;
+    board.reset_into_loader().await;
+    board.let_happen(SerialMishap::BitFlip { block: 0 });
+    let write = ["--after", "no-reset", "write-flash", "0x10000", image.bin.to_str().unwrap()];
+    let (output, succeeded) = try_esptool(&board, &write).await;
+    assert!(!succeeded && output.contains("MD5 of file does not match"), "{output}");
+    esptool(&board, &write).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@
 //! for ever. So somebody watches, and exchanges the port under it for a pipe without a writer, from which every read and
 //! write fails.
 //!
-//! The way not taken: a pseudo terminal of our own between espflash and the port, which could be cut without that, and
-//! through which every byte would go twice.
+//! The ways not taken: a pseudo terminal of our own between espflash and the port, which could be cut without that, and
+//! through which every byte would go twice; settings of the terminal that let no byte through, which a duplicate of the
+//! port could make without unsafe code, but only the patience of each read would end the session then, and a port that
+//! is stuck in a write not at all.
 
 use std::io;
 use std::mem::ManuallyDrop;

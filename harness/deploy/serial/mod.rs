@@ -13,6 +13,7 @@ mod difference;
 mod job;
 mod layout;
 mod log;
+mod restart;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use job::Job;
 use log::Evidence;
 
 pub use layout::Slot;
+pub use restart::restart;
 
 /// How long a board that may be off or asleep is asked who it is before it is flashed.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
