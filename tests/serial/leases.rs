@@ -35,6 +35,8 @@ impl Bench {
         std::fs::write(folder.path().join("hil.boards.toml"), inventory).unwrap();
         let image = serde_json::to_vec(&images().await.other.image).unwrap();
         std::fs::write(folder.path().join("image.json"), image).unwrap();
+        // What the inventory names is relative to its own folder.
+        std::fs::create_dir(folder.path().join("work")).unwrap();
         Self { folder, board }
     }
 
@@ -47,7 +49,10 @@ impl Bench {
         for variable in ["HIL_BOARD", "HIL_BOARDS_FILE", "HIL_LEASE_TIMEOUT"] {
             command.env_remove(variable);
         }
-        command.args(["--json", "deploy", "image.json"]).args(arguments).current_dir(self.path());
+        command
+            .args(["--json", "deploy", "../image.json"])
+            .args(arguments)
+            .current_dir(self.path().join("work"));
         command.env("HIL_LOCKS", self.path().join("locks")).env("XDG_CONFIG_HOME", self.path());
         command.stdin(Stdio::null());
         command
@@ -75,8 +80,8 @@ fn entry(mac: &str) -> String {
 
 #[rstest]
 #[case::of_the_inventory(&["--serial", "--board", "desk"], "probe")]
-#[case::that_is_named(&["--port", "port", "--board", "desk"], "probe")]
-#[case::without_its_board(&["--port", "port"], "log-names-image")]
+#[case::that_is_named(&["--port", "../port", "--board", "desk"], "probe")]
+#[case::without_its_board(&["--port", "../port"], "log-names-image")]
 #[tokio::test]
 async fn a_board_is_flashed_at_the_port(#[case] arguments: &[&str], #[case] proof: &str) {
     let bench = Bench::with(&entry(MAC)).await;
@@ -91,7 +96,7 @@ async fn a_board_is_flashed_at_the_port(#[case] arguments: &[&str], #[case] proo
 
 #[rstest]
 #[case::by_its_name(&["--serial", "--board", "desk"])]
-#[case::by_its_port(&["--port", "port"])]
+#[case::by_its_port(&["--port", "../port"])]
 #[tokio::test]
 async fn a_board_that_somebody_has_is_not_even_reset(#[case] arguments: &[&str]) {
     let bench = Bench::with(&entry(MAC)).await;

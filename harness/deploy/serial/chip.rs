@@ -94,7 +94,8 @@ impl Chip {
         let after = ResetAfterOperation::NoResetNoStub;
         let connection = Connection::new(serial, usb, after, before, USUAL_BAUD);
         // Only this way of connecting gives the port back when it fails.
-        let flasher = Flasher::try_connect(connection, true, true, false, Some(Kind::Esp32s3), Some(baud));
+        // It does not verify: each part is verified as a whole, with what was there already.
+        let flasher = Flasher::try_connect(connection, true, false, false, Some(Kind::Esp32s3), Some(baud));
         match flasher {
             Ok(flasher) => {
                 let is_secure = flasher.secure_download_mode();
@@ -143,7 +144,7 @@ impl Chip {
         differing(part.bytes.len() as u32, &mut is_same)
     }
 
-    /// Writes `ranges` of `part`, verified by MD5, and tells how many bytes are done; [`Self::verify`] looks at all of it.
+    /// Writes `ranges` of `part`, and tells how many bytes are done. Nothing is proved before [`Self::verify`].
     /// Ends with [`ChipError::Stopped`] when `is_over` says so.
     pub(super) fn write(
         &mut self,

@@ -1,13 +1,14 @@
 //! Which sectors have to be written, found by asking the board for checksums of what it has.
 //!
-//! First all of it is compared, then blocks of 64 KiB, then, where few blocks differ, their sectors. So an unchanged
-//! image costs one question, a wholly changed one a question for each block, and a changed constant a few more.
+//! The first block of 64 KiB is compared, in which any other build differs; if it is the same, all at once; then the
+//! other blocks, and, where few differ, their sectors. So an unchanged image costs two questions, a wholly changed one a
+//! question for each block and a look at each byte, and a changed constant a few more.
 
 use std::ops::Range;
 
 use super::layout::SECTOR;
 
-/// Sectors that are compared at once first, bytes.
+/// Bytes that are compared at once.
 const BLOCK: u32 = 16 * SECTOR;
 /// Sectors are looked at one by one where no more than one block in so many differs.
 const FEW: usize = 4;
@@ -22,16 +23,17 @@ pub(super) fn differing<E>(
     length: u32,
     is_same: &mut dyn FnMut(Range<u32>) -> Result<bool, E>,
 ) -> Result<Vec<Range<u32>>, E> {
-    if length == 0 || is_same(0..length)? {
+    let blocks = parts(0..length, BLOCK);
+    let Some((first, rest)) = blocks.split_first() else { return Ok(Vec::new()) };
+    let is_same_at_first = is_same(first.clone())?;
+    if is_same_at_first && (rest.is_empty() || is_same(0..length)?) {
         return Ok(Vec::new());
     }
-    if length <= SECTOR {
-        return Ok(std::iter::once(0..length).collect());
+    let mut differing = keep_differing(rest.to_vec(), is_same)?;
+    if !is_same_at_first {
+        differing.insert(0, first.clone());
     }
-    let blocks = parts(0..length, BLOCK);
-    let count = blocks.len();
-    let differing = keep_differing(blocks, is_same)?;
-    if differing.len() * FEW > count && count > 1 {
+    if length <= SECTOR || (differing.len() * FEW > blocks.len() && blocks.len() > 1) {
         return Ok(joined(differing));
     }
     let sectors = differing.into_iter().flat_map(|block| parts(block, SECTOR)).collect();
@@ -91,10 +93,10 @@ mod tests {
     const MIB: usize = 1024 * 1024;
 
     #[rstest]
-    #[case::nothing(&[], &[], 1)]
-    #[case::all(&[(0, MIB)], &[(0, MIB)], 17)]
+    #[case::nothing(&[], &[], 2)]
+    #[case::all(&[(0, MIB)], &[(0, MIB)], 16)]
     #[case::one_byte(&[(70_000, 70_001)], &[(69_632, 73_728)], 33)]
-    #[case::two_neighbours(&[(8191, 8193)], &[(4096, 12_288)], 33)]
+    #[case::two_neighbours(&[(8191, 8193)], &[(4096, 12_288)], 32)]
     #[case::the_end(&[(MIB - 1, MIB)], &[(MIB - 4096, MIB)], 33)]
     fn few_questions_find_what_differs(
         #[case] changes: &[(usize, usize)],

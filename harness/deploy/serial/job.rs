@@ -133,8 +133,7 @@ impl Job {
         };
         for (part, ranges) in &work {
             chip.write(part, ranges, is_over, &mut on_bytes)?;
-        }
-        for part in &parts {
+            // Before the next part, so that no slot is chosen whose contents are not proved.
             chip.verify(part)?;
         }
         Ok((mac, total, all - total, chip.boot()?))
