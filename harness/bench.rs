@@ -4,16 +4,24 @@
 //! leased, and ends with its lease.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use crate::board::inventory::{Entry, Inventory, Reach, Selected};
 use crate::board::lease::{Lease, LeaseError, Leasing};
 use crate::board::ledger::Ledger;
-use crate::board::recovery::{self, Limits, Rung, Step};
-use crate::board::{Address, Board, Mac};
+use crate::board::recovery::{self, Act, Limits, Rung, Step};
+use crate::board::serial::SerialPort;
+use crate::board::{Address, Board, Mac, Password};
+use crate::deploy::serial;
 use crate::error::Error;
 use crate::event::{Event, OnEvent};
+use crate::story;
 use crate::tools::Toolbox;
 use crate::vboard::{Options, VirtualBoard};
+
+mod at_port;
+
+pub use at_port::{AtPort, Sought};
 
 /// More emulated CPUs than that at once cost more memory than they gain.
 const MOST: usize = 8;
@@ -187,15 +195,7 @@ impl Stock<'_> {
             on_event(&Event::HolderDied { board: entry.name.clone(), holder: holder.to_string() });
         }
         let password = entry.password(self.env)?;
-        let virtual_board = match &entry.reach {
-            Reach::StartedVirtual { flash } => {
-                let mut options = Options { flash: flash.clone(), ..Options::new(self.toolbox.qemu()?) };
-                options.mac = lease.mac.bytes();
-                options.ota_password.clone_from(&password);
-                Some(VirtualBoard::start(options).await?)
-            }
-            Reach::Network(_) | Reach::RunningVirtual(_) => None,
-        };
+        let virtual_board = self.start(entry, Some(lease.mac), password.clone()).await?;
         let address: &Address = virtual_board
             .as_ref()
             .map(VirtualBoard::address)
@@ -213,10 +213,41 @@ impl Stock<'_> {
                 act: Box::new(move || Box::pin(press())),
             });
         }
+        if let Some(port) = at_port::restarts_at(entry, self) {
+            let step = serial_step(port, lease.mac, self.limits.reboot);
+            // The power is switched last.
+            let place = steps.partition_point(|before| before.rung < step.rung);
+            steps.insert(place, step);
+        }
         let found = recovery::recover(&entry.name, lease.mac, address, &steps, self.ledger, on_event).await?;
         drop(steps);
         let mut board = found?;
         board.ota_password = password;
         Ok(Seat { board, virtual_board, lease })
     }
+
+    /// Starts the board of `entry` if it is a virtual one that runs only while it is wanted.
+    async fn start(
+        &self,
+        entry: &Entry,
+        mac: Option<Mac>,
+        ota_password: Option<Password>,
+    ) -> Result<Option<VirtualBoard>, Error> {
+        let Reach::StartedVirtual { flash } = &entry.reach else { return Ok(None) };
+        let mut options =
+            Options { flash: flash.clone(), ota_password, ..Options::new(self.toolbox.qemu()?) };
+        if let Some(mac) = mac {
+            options.mac = mac.bytes();
+        }
+        Ok(Some(VirtualBoard::start(options).await?))
+    }
+}
+
+/// Restarts the board `mac` at its serial port.
+fn serial_step<'a>(port: SerialPort, mac: Mac, limit: Duration) -> Step<'a> {
+    let act: Act<'a> = Box::new(move || {
+        let port = port.clone();
+        Box::pin(async move { serial::restart(&port, mac).await.map_err(|error| story::one_line(&error)) })
+    });
+    Step { rung: Rung::SerialReset, limit, act }
 }

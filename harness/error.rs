@@ -39,6 +39,8 @@ pub enum Error {
     #[error(transparent)]
     Profile(#[from] crate::profile::ProfileError),
     #[error(transparent)]
+    Monitor(#[from] crate::monitor::MonitorError),
+    #[error(transparent)]
     Report(#[from] crate::report::ReportError),
     #[error(transparent)]
     Compare(#[from] crate::compare::CompareError),
@@ -75,6 +77,7 @@ impl Error {
             Self::Capture(e) => e.blame(),
             Self::Baseline(e) => e.blame(),
             Self::Profile(e) => e.blame(),
+            Self::Monitor(e) => e.blame(),
             Self::Report(e) => e.blame(),
             Self::Compare(e) => e.blame(),
             Self::Webapp(e) => e.blame(),

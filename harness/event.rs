@@ -49,6 +49,8 @@ pub enum Event {
     DeploySkipped,
     /// `sent` of `total` bytes have been acknowledged by the board.
     Uploading { sent: u64, total: u64 },
+    /// Flashing by serial failed and begins anew, for the `attempt`th time of at most `of`.
+    FlashRetry { attempt: u32, of: u32, reason: String },
     /// The board has the whole image and restarts.
     Restarting,
     /// The board proved that it runs the image.

@@ -22,6 +22,7 @@ pub mod deploy;
 pub mod capture;
 pub mod verdict;
 pub mod profile;
+pub mod monitor;
 pub mod report;
 pub mod bench;
 pub mod session;

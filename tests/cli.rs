@@ -77,6 +77,7 @@ fn entries(folder: &Path) -> Vec<String> {
 #[case("capture")]
 #[case("judge")]
 #[case("report")]
+#[case("monitor")]
 #[case("artifacts")]
 #[case("webhook")]
 #[case("vboard")]

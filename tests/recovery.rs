@@ -13,6 +13,7 @@ use k1_hil::board::ledger::Ledger;
 use k1_hil::board::recovery::Limits;
 use k1_hil::board::{Board, Mac, RunState};
 use k1_hil::tools::Toolbox;
+use k1_hil::vboard::{Options, VirtualBoard};
 use k1_hil::{Error, Event};
 use serde_json::json;
 use stand_in::{Asked, Reply, StandIn, device_info, probe_info};
@@ -228,4 +229,28 @@ async fn a_virtual_board_of_the_inventory_starts_with_its_lease_and_ends_with_it
     drop(bench);
     assert!(Board::connect(&address).await.is_err());
     lab.lease("soft", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_board_that_a_flasher_left_in_its_loader_is_reset_by_serial() {
+    let toolbox = Toolbox::from_env().unwrap();
+    k1_hil::tools::setup(&toolbox, &k1_hil::event::ignore).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let serial_link = Some(folder.path().join("port"));
+    let options = Options { serial_link, mac: MAC.bytes(), ..Options::new(toolbox.qemu().unwrap()) };
+    let board = VirtualBoard::start(options).await.unwrap();
+    board.reset_into_loader().await;
+    let address = board.address();
+    let entry = |port: &str| {
+        format!(
+            "format = 1\n[[board]]\nname = \"desk\"\nmac = \"{MAC}\"\nhost = \"{}\"\nhttp_port = {}\n{port}\n",
+            address.host, address.http_port
+        )
+    };
+    let without = Lab::new(&entry(""));
+    assert!(matches!(without.lease("desk", 1).await, Err(Error::Lease(LeaseError::Sick { .. }))));
+    let lab = Lab::new(&entry(&format!("serial_port = {:?}", folder.path().join("port"))));
+    let bench = lab.lease("desk", 1).await.unwrap();
+    assert_eq!(lab.rungs().last(), Some(&"a reset by serial"));
+    assert_eq!(bench.board().mac, MAC.to_string());
 }

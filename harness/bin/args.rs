@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use k1_hil::OnEvent;
 use k1_hil::audio::Recording;
-use k1_hil::bench::{Bench, Stock};
-use k1_hil::board::Password;
+use k1_hil::bench::{AtPort, Bench, Sought, Stock};
 use k1_hil::board::inventory::{self, Inventory, Looked, Selected};
 use k1_hil::board::lease::{Leasing, Owner};
 use k1_hil::board::recovery::Limits;
+use k1_hil::board::{Mac, Password};
 use k1_hil::capture::{AudioSource, Plan, Stimulus};
 use k1_hil::compare::Lab;
 use k1_hil::deploy::DeployOptions;
@@ -82,16 +82,39 @@ impl BoardArgs {
 
     /// The board that is asked for, where there has to be one.
     pub(crate) fn required(&self) -> Result<Wanted<'_>, Failure> {
-        self.wanted(NonZeroUsize::MIN)?.ok_or_else(|| {
-            Failure::Usage(
-                "no board is given; use --board NAME or HOST, or start one with `k1-hil vboard`".to_owned(),
-            )
-        })
+        self.wanted(NonZeroUsize::MIN)?.ok_or_else(no_board)
+    }
+
+    /// Leases the board at a serial port, for `program`: at `port`, or at that of the board that is asked for.
+    pub(crate) async fn at_port(
+        &self,
+        port: Option<&Path>,
+        mac: Option<Mac>,
+        shell: &Shell,
+        program: &str,
+        on_event: OnEvent<'_>,
+    ) -> Result<AtPort, Failure> {
+        let (inventory, _) = self.inventory.read()?;
+        let selected = match &self.board {
+            Some(asked) => Some(inventory.select(asked)?),
+            None if port.is_some() => None,
+            None => return Err(no_board()),
+        };
+        let (leasing, ledger) = (self.lease.leasing(program, "flashing by serial"), None);
+        let (limits, toolbox, env) = (Limits::default(), &shell.toolbox, &places::text);
+        let stock = Stock { inventory: &inventory, leasing: &leasing, ledger, limits, toolbox, env };
+        Ok(AtPort::lease(Sought { selected: selected.as_ref(), port, mac }, stock, on_event).await?)
     }
 
     pub(crate) fn deploy_options(&self) -> DeployOptions {
         DeployOptions { password: self.password.clone(), ..DeployOptions::default() }
     }
+}
+
+fn no_board() -> Failure {
+    Failure::Usage(
+        "no board is given; use --board NAME or HOST, or start one with `k1-hil vboard`".to_owned(),
+    )
 }
 
 impl Wanted<'_> {

@@ -6,10 +6,12 @@ use k1_hil::artifacts::ArtifactError;
 use k1_hil::audio::AudioError;
 use k1_hil::board::inventory::InventoryError;
 use k1_hil::board::lease::LeaseError;
+use k1_hil::board::serial::PortError;
 use k1_hil::conductor::ConductorError;
 use k1_hil::deploy::DeployError;
 use k1_hil::graph::GraphError;
 use k1_hil::image::CompileError;
+use k1_hil::monitor::MonitorError;
 use k1_hil::source::{CheckoutError, GraftError};
 use k1_hil::tools::ToolsError;
 use k1_hil::vboard::VirtualBoardError;
@@ -175,6 +177,7 @@ impl Failure {
                 LeaseError::Reserved { .. } | LeaseError::NotYours { .. } => {
                     "`k1-hil boards unlock --force` ends it for another user".into()
                 }
+                LeaseError::NoPort { .. } => "enter its `serial_port`, or name the port with --port".into(),
                 LeaseError::WrongMac { .. } => {
                     "`k1-hil boards scan NETWORK` finds where the board is now and corrects the inventory"
                         .into()
@@ -197,6 +200,22 @@ impl Failure {
                 "set HIL_OTA_PASSWORD to the board's password".into()
             }
             Error::Deploy(DeployError::Changed { .. }) => "compile it again".into(),
+            Error::Deploy(DeployError::Port(PortError::Open { .. }))
+            | Error::Monitor(MonitorError::Port(PortError::Open { .. })) => {
+                "check the cable (some only charge) and that you may use the port (group `dialout` or `uucp`)"
+                    .into()
+            }
+            Error::Deploy(DeployError::Port(PortError::Busy { .. }))
+            | Error::Monitor(MonitorError::Port(PortError::Busy { .. })) => {
+                "end the other session, or wait for it".into()
+            }
+            Error::Deploy(DeployError::Serial { .. }) => {
+                "try a lower --baud, or another --reset; docs/serial.md says which".into()
+            }
+            Error::Deploy(DeployError::NoSlot { .. }) => "give the table with --partition-table".into(),
+            Error::Deploy(DeployError::WrongBoard { .. }) => {
+                "nothing was written; check --port, --board and --mac".into()
+            }
             Error::Artifact(error) => match error {
                 ArtifactError::Exists { .. } => "choose another version, or replace it with --replace".into(),
                 ArtifactError::Unverified { .. } => "say by which check with --verified TEXT".into(),

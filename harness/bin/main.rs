@@ -28,6 +28,7 @@ mod doctor;
 mod generate;
 mod history;
 mod judge;
+mod monitor;
 mod nodes;
 mod profile;
 mod report;
@@ -94,6 +95,8 @@ enum Command {
     Artifacts(artifacts::Args),
     /// Describe the node types that graphs are made of, as Markdown
     Nodes,
+    /// Follow the log at a board's serial port, with times, and panics as functions and lines
+    Monitor(monitor::Args),
     /// The boards of this machine: find, list, check, lock
     Boards(boards::Args),
     /// Run a virtual board until interrupted
@@ -166,6 +169,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Report(args) => report::main(&shell, &args),
         Command::Artifacts(args) => artifacts::main(&shell, &args).await,
         Command::Nodes => nodes::main(&shell),
+        Command::Monitor(args) => monitor::main(&shell, &args).await,
         Command::Boards(args) => boards::main(&shell, args).await,
         Command::Vboard(args) => vboard::main(&shell, args).await,
         Command::Audio(args) => audio::main(&shell, &args),

@@ -126,6 +126,7 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::DeploySkipped => "the board runs this image already".to_owned(),
         Event::Uploading { sent, total } if sent == total => format!("sent {total} bytes"),
+        Event::FlashRetry { attempt, of, reason } => format!("{reason}; attempt {attempt} of {of}"),
         Event::Restarting => "the board restarts".to_owned(),
         Event::Deployed { slot } => format!("the board runs the image from {slot}"),
         Event::Captured { pattern, frames, rejected: 0 } => format!("measured {frames} frames of {pattern}"),

@@ -1,6 +1,6 @@
 //! `k1-hil vboard`: a virtual board for people and other programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use k1_hil::board::announce::{self, OwnMac};
@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// File that keeps the board's 4 MiB of flash; without it the flash is forgotten at the end
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
+    /// Link to the serial port, at which it is found whatever the system calls it
+    #[arg(long, value_name = "FILE")]
+    serial_link: Option<PathBuf>,
     /// MAC of the board [default: the first from 02:4B:31:00:00:01 on that no virtual board of this host has]
     #[arg(long)]
     mac: Option<Mac>,
@@ -30,11 +33,13 @@ pub(crate) struct Args {
     password: Option<Password>,
 }
 
+/// Where a virtual board is reached.
 #[derive(serde::Serialize)]
-struct Printed<'a> {
+struct Reached<'a> {
     mac: Mac,
     #[serde(flatten)]
     address: &'a Address,
+    serial_port: &'a Path,
 }
 
 pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure> {
@@ -44,17 +49,20 @@ pub(crate) async fn main(shell: &Shell, args: Args) -> Result<ExitCode, Failure>
         ota_port: args.ota_port,
         ota_password: args.password,
         flash: args.flash,
+        serial_link: args.serial_link,
         mac: own.mac.bytes(),
         ..Options::new(shell.toolbox.qemu()?)
     };
     let board = VirtualBoard::start(options).await?;
-    let address = board.address();
-    own.announce(MODEL, address).map_err(unusable)?;
-    let printed = Printed { mac: own.mac, address };
-    shell.print(&printed, || {
+    let (address, serial_port) = (board.address(), board.serial_port());
+    own.announce(MODEL, address, &serial_port).map_err(unusable)?;
+    let reached = Reached { mac: own.mac, address, serial_port: &serial_port };
+    shell.print(&reached, || {
+        let Address { host, http_port, ota_port, .. } = address;
         format!(
-            "virtual board {} (emulated CPU) on http://{}:{}, updates on UDP port {}\nuse it with --board {}:{}:{}; Ctrl-C ends it\n",
-            own.mac, address.host, address.http_port, address.ota_port, address.host, address.http_port, address.ota_port
+            "virtual board {} (emulated CPU) on http://{host}:{http_port}, updates on UDP port {ota_port}, serial port {}\nuse it with --board {host}:{http_port}:{ota_port}; Ctrl-C ends it\n",
+            own.mac,
+            reached.serial_port.display()
         )
     })?;
     // Ends with the process, which Ctrl-C ends.

@@ -4,6 +4,7 @@
 //! file of one that was killed counts for nothing.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ pub struct Announcement {
     pub mac: Mac,
     pub model: String,
     pub address: Address,
+    pub serial_port: PathBuf,
     pub pid: u32,
 }
 
@@ -48,9 +50,15 @@ impl OwnMac {
     /// # Errors
     ///
     /// Those of the file system.
-    pub fn announce(&self, model: &str, address: &Address) -> io::Result<()> {
-        let (model, address, pid) = (model.to_owned(), address.clone(), std::process::id());
-        record::write(&self.file, &Announcement { mac: self.mac, model, address, pid })
+    pub fn announce(&self, model: &str, address: &Address, serial_port: &Path) -> io::Result<()> {
+        let announcement = Announcement {
+            mac: self.mac,
+            model: model.to_owned(),
+            address: address.clone(),
+            serial_port: serial_port.to_owned(),
+            pid: std::process::id(),
+        };
+        record::write(&self.file, &announcement)
     }
 }
 
@@ -91,7 +99,7 @@ mod tests {
         assert_eq!(announced(&locks).unwrap(), [], "it has not said yet where it is");
         assert!(own(&locks, mac).await.unwrap().is_none());
         let address: Address = "127.0.0.1:8032:3233".parse().unwrap();
-        own_mac.announce("k1-virtual", &address).unwrap();
+        own_mac.announce("k1-virtual", &address, Path::new("/dev/pts/3")).unwrap();
         let found = announced(&locks).unwrap();
         assert_eq!((found.len(), found[0].mac, &found[0].address), (1, mac, &address));
         drop(own_mac);

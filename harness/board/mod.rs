@@ -24,6 +24,7 @@ pub mod announce;
 pub mod ports;
 pub mod scan;
 pub mod doctor;
+pub mod serial;
 
 pub use client::{Identity, PatternSeen, Patterns, RunArmed, RunOrder, Selected};
 pub use mac::{Mac, NotAMac};

@@ -4,7 +4,7 @@
 //! nobody's, for the board's lease is ours: its holder was killed.
 //!
 //! The ladder is data: each [`Step`] is a rung, its time, and what it does. After each the board is looked at again
-//! until the step's time is over. The serial rungs (DTR and RTS, the chip's watchdog, USB) are steps like these.
+//! until the step's time is over. Steps that need more than the board's address are added by [`crate::bench`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +33,8 @@ pub enum Rung {
     Reboot,
     /// The reset button of a virtual board of this process.
     ResetButton,
+    /// It is reset by its serial port.
+    SerialReset,
     /// The inventory's command switches its power off and on.
     PowerCycle,
 }
@@ -96,6 +98,7 @@ impl Rung {
             Self::AskAgain => "asking again",
             Self::Reboot => "a restart over HTTP",
             Self::ResetButton => "the reset button",
+            Self::SerialReset => "a reset by serial",
             Self::PowerCycle => "a power cycle",
         }
     }

@@ -88,7 +88,8 @@ pub async fn scan(targets: &[Target], locks: &Locks, on_event: OnEvent<'_>) -> s
     let mut scanned = Scanned::default();
     for board in announce::announced(locks)? {
         let (mac, model, address) = (board.mac, Some(board.model), Some(board.address));
-        scanned.add(Sighting { mac, model, address, serial_port: None, is_virtual: true });
+        let serial_port = Some(board.serial_port);
+        scanned.add(Sighting { mac, model, address, serial_port, is_virtual: true });
     }
     for port in ports::usb_ports() {
         match port.serial.as_ref().and_then(|serial| serial.parse::<Mac>().ok()) {

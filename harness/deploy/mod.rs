@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::blame::Blame;
+use crate::board::serial::PortError;
 use crate::board::{Address, Board, BoardError, Cpu, Password, ProbeInfo};
 use crate::digest::Sha;
 use crate::event::{Event, OnEvent};
@@ -13,6 +14,7 @@ use crate::image::Image;
 
 mod acknowledgements;
 pub mod espota;
+pub mod serial;
 mod transfer;
 
 use espota::Ending;
@@ -65,6 +67,8 @@ impl Default for DeployOptions {
 pub enum DeployError {
     #[error(transparent)]
     Board(#[from] BoardError),
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// The image file could not be read.
     #[error("cannot read the image {path}")]
     Unreadable { path: std::path::PathBuf, source: std::io::Error },
@@ -96,6 +100,26 @@ pub enum DeployError {
     /// The board did not come back after the update.
     #[error("{board} did not come back within {seconds} s after the update")]
     Lost { board: String, seconds: u64 },
+    /// It is another board than the one that was meant; nothing was written.
+    #[error("the board at {place} is {found}, not {expected}")]
+    WrongBoard { place: String, found: String, expected: String },
+    /// The chip cannot be flashed from here.
+    #[error("the chip cannot be flashed: {reason}")]
+    Chip { reason: String },
+    /// The partition table has no such slot, or there is none.
+    #[error(
+        "the flash of the board at {port} has no slot {slot}; give its partition table to have that written too"
+    )]
+    NoSlot { port: String, slot: &'static str },
+    /// The image does not fit.
+    #[error("the image has {length} bytes, and the slot {slot} {size}")]
+    TooLarge { slot: &'static str, length: usize, size: u32 },
+    /// Flashing failed again and again.
+    #[error("flashing at {port} failed in {attempts} attempt(s), the last time because {reason}")]
+    Serial { port: String, attempts: u32, reason: String },
+    /// The image crashed before it came up.
+    #[error("the image on the board at {board} crashed: {line}")]
+    Crashed { board: String, line: String },
     /// The board came back with other firmware.
     #[error("{board} runs image {running}, not {deployed}")]
     WrongImage { board: String, running: String, deployed: Sha },
@@ -106,8 +130,13 @@ impl DeployError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Board(e) => e.blame(),
-            Self::Unreadable { .. } | Self::Changed { .. } => Blame::Input,
-            Self::Password { .. } | Self::PasswordKind { .. } => Blame::Configuration,
+            Self::Unreadable { .. } | Self::Changed { .. } | Self::TooLarge { .. } => Blame::Input,
+            Self::Password { .. } | Self::PasswordKind { .. } | Self::WrongBoard { .. } => {
+                Blame::Configuration
+            }
+            Self::Chip { .. } | Self::NoSlot { .. } => Blame::Configuration,
+            Self::Port(PortError::Open { .. } | PortError::Lock { .. }) => Blame::Configuration,
+            Self::Crashed { .. } => Blame::Firmware,
             _ => Blame::Infrastructure,
         }
     }

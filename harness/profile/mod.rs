@@ -34,7 +34,7 @@ use crate::vboard::{self, TraceError, Traced};
 
 use named::named;
 use recorder::Recorder;
-use symbols::Symbols;
+pub(crate) use symbols::{Place, Symbols};
 
 pub use difference::{FunctionChange, ProfileDifference, difference};
 pub use flame::flame_graph;

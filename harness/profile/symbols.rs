@@ -17,30 +17,30 @@ const AROUND: u32 = 128;
 
 /// A place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) function: String,
+pub(crate) struct Place {
+    pub(crate) function: String,
     /// Empty if it is not known.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// From 1; 0 if it is not known.
-    pub(super) line: u32,
+    pub(crate) line: u32,
 }
 
 /// The debug information of one ELF.
-pub(super) struct Symbols {
+pub(crate) struct Symbols {
     path: PathBuf,
     loader: Loader,
     known: HashMap<u32, Rc<[Place]>>,
 }
 
 impl Symbols {
-    pub(super) fn open(elf: &Path) -> Result<Self, ProfileError> {
+    pub(crate) fn open(elf: &Path) -> Result<Self, ProfileError> {
         let loader = Loader::new(elf).map_err(|e| unfit(elf, &e.to_string()))?;
         Ok(Self { path: elf.to_owned(), loader, known: HashMap::new() })
     }
 
     /// The functions at `address`, outermost first: the last one's code it is, and each was inlined into the one before
     /// it. There is at least one.
-    pub(super) fn at(&mut self, address: u32) -> Result<Rc<[Place]>, ProfileError> {
+    pub(crate) fn at(&mut self, address: u32) -> Result<Rc<[Place]>, ProfileError> {
         if let Some(places) = self.known.get(&address) {
             return Ok(Rc::clone(places));
         }

@@ -171,6 +171,9 @@ pub struct Loaded {
 /// An image that was pending (it died, or the board was reset, before it came up for the first time) is declared
 /// aborted first.
 pub fn load(flash: &mut Flash, qemu: &Path, log: &Arc<Log>) -> Result<Loaded, NoApp> {
+    if !flash.has_table() {
+        return Err(NoApp("the flash does not hold the partition table of this board".to_owned()));
+    }
     if otadata::chosen(flash).is_some_and(|record| record.state == State::Pending) {
         log.push("boot: the new image did not come up; going back to the one before");
         note(flash, State::Aborted, log);

@@ -271,7 +271,7 @@ impl Operator {
                     progress.since = Instant::now();
                     match line.strip_prefix('@') {
                         Some(number) => self.answered(number)?,
-                        None => self.log.push(line),
+                        None => self.log.hear(line),
                     }
                 }
                 Ok(Event::Command(command, reply)) => {
@@ -307,7 +307,7 @@ impl Operator {
             return Ok(());
         }
         if number.parse() != Ok(self.number) {
-            self.log.push(format!("@{number}"));
+            self.log.hear(format!("@{number}"));
             return Ok(());
         }
         if let Some(Pending { is_run, reply, since }) = self.pending.take() {

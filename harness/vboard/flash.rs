@@ -22,6 +22,8 @@ pub const SECTOR: usize = 4096;
 #[derive(Debug)]
 pub struct Flash {
     bytes: Vec<u8>,
+    /// Whether the bytes may differ from the file's.
+    is_changed: bool,
     file: Option<Backing>,
 }
 
@@ -46,14 +48,14 @@ impl Flash {
     pub fn blank() -> Self {
         let mut bytes = vec![0xFF; SIZE];
         bytes[partitions::TABLE_OFFSET..][..partitions::TABLE_SIZE].copy_from_slice(&partitions::table());
-        Self { bytes, file: None }
+        Self { bytes, is_changed: false, file: None }
     }
 
     /// The flash kept in `path`, which is created if it does not exist.
     ///
     /// # Errors
     ///
-    /// [`VirtualBoardError::Flash`] if the file cannot be used, is not a flash of this board, or is in use.
+    /// [`VirtualBoardError::Flash`] if the file cannot be used, is not a flash, or is in use.
     pub fn open(path: &Path) -> Result<Self, VirtualBoardError> {
         let refuse = |reason: String| VirtualBoardError::Flash { path: path.to_owned(), reason };
         let file = match File::options().read(true).write(true).open(path) {
@@ -73,12 +75,14 @@ impl Flash {
         if bytes.len() != SIZE {
             return Err(refuse(format!("it does not have the {SIZE} bytes of the board's flash")));
         }
-        if bytes[partitions::TABLE_OFFSET..][..partitions::TABLE_SIZE] != partitions::table() {
-            return Err(refuse("it has another partition table than this board".to_owned()));
+        if !matches!(bytes[partitions::TABLE_OFFSET..], [0xAA, 0x50, ..] | [0xFF, 0xFF, ..]) {
+            return Err(refuse(
+                "it holds something else than a partition table where a flash has one".to_owned(),
+            ));
         }
         // A link stays a link: what is replaced at a save is the file behind it.
         let path = path.canonicalize().map_err(|e| refuse(e.to_string()))?;
-        Ok(Self { bytes, file: Some(Backing { path, _lock: lock }) })
+        Ok(Self { bytes, is_changed: false, file: Some(Backing { path, _lock: lock }) })
     }
 
     /// The contents of a partition.
@@ -109,15 +113,21 @@ impl Flash {
         Ok(())
     }
 
-    /// Writes the contents to the file behind them, if there is one, in one step.
+    /// Whether the partition table is this board's; a serial loader can erase it, or write another one.
+    pub fn has_table(&self) -> bool {
+        self.bytes[partitions::TABLE_OFFSET..][..partitions::TABLE_SIZE] == partitions::table()
+    }
+
+    /// Writes what was changed to the file behind the contents, if there is one, in one step.
     ///
     /// # Errors
     ///
     /// The error of the operating system; the file then has its former contents.
     pub fn save(&mut self) -> io::Result<()> {
-        if let Some(Backing { path, .. }) = &self.file {
+        if let Some(Backing { path, .. }) = self.file.as_ref().filter(|_| self.is_changed) {
             let lock = replace(path, &self.bytes)?;
             self.file = Some(Backing { path: path.clone(), _lock: lock });
+            self.is_changed = false;
         }
         Ok(())
     }
@@ -130,7 +140,10 @@ impl Flash {
     fn range(&mut self, partition: Partition, at: usize, length: usize) -> Result<&mut [u8], OutOfPartition> {
         let Partition { label, offset, size, .. } = partition;
         match at.checked_add(length) {
-            Some(end) if end <= size => Ok(&mut self.bytes[offset + at..offset + end]),
+            Some(end) if end <= size => {
+                self.is_changed = true;
+                Ok(&mut self.bytes[offset + at..offset + end])
+            }
             _ => Err(OutOfPartition { label, at, length, size }),
         }
     }
@@ -217,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.txt");
         for (contents, complaint) in
-            [(vec![1, 2, 3], "4194304 bytes"), (vec![0; SIZE], "another partition table")]
+            [(vec![1, 2, 3], "4194304 bytes"), (vec![0; SIZE], "else than a partition table")]
         {
             std::fs::write(&path, &contents).unwrap();
             let error = Flash::open(&path).unwrap_err().to_string();

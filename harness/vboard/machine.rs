@@ -2,7 +2,7 @@
 //!
 //! A board that crashes comes back after a second, as a real one does. One that crashes again and again with nobody
 //! asking anything of it stays down with its last panic on record, so that it does not keep the host busy; a reset
-//! or an update brings it back.
+//! or an update brings it back. In its serial loader it waits, without a CPU, until a reset takes it out.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
@@ -15,8 +15,10 @@ use super::boot::{self, App, Boot, Loaded, NoApp, ResetReason};
 use super::clock;
 use super::cpu::{Cpu, End};
 use super::flash::Flash;
-use super::log::Log;
+use super::log::{Log, Said};
+use super::serial::Mishaps;
 use crate::board::Panic;
+use crate::digest::Sha;
 
 /// Time from a crash to the next boot.
 const RESTART: Duration = Duration::from_secs(1);
@@ -31,16 +33,27 @@ pub struct Machine {
     flash: Mutex<Flash>,
     pub log: Arc<Log>,
     power: watch::Sender<Power>,
-    resets: mpsc::UnboundedSender<ResetReason>,
+    orders: mpsc::UnboundedSender<Order>,
     socket: Mutex<Socket>,
     boot_ids: u32,
+    pub mishaps: Mishaps,
 }
 
 #[derive(Clone, Debug)]
 enum Power {
     Restarting,
     Up(Arc<Boot>),
+    /// In the serial loader, for the n-th time.
+    Loader(u32),
     Off,
+}
+
+/// What ends a boot from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Restart(ResetReason),
+    /// Restart into the serial loader, as with the boot button held down.
+    Loader,
 }
 
 /// Where the CPU sits. It is never filled once the board is off.
@@ -52,7 +65,7 @@ struct Socket {
 
 /// How a boot ended.
 enum Ending {
-    Reset(ResetReason),
+    Ordered(Order),
     Died(Death),
 }
 
@@ -66,56 +79,77 @@ struct Death {
 }
 
 impl Machine {
-    /// A board that is switched off, and the resets that [`Machine::live`] waits for.
-    pub fn new(
-        qemu: PathBuf,
-        mac: [u8; 6],
-        flash: Flash,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ResetReason>) {
-        let (resets, inbox) = mpsc::unbounded_channel();
+    /// A board that is switched off, and the orders that [`Machine::live`] waits for.
+    pub fn new(qemu: PathBuf, mac: [u8; 6], flash: Flash) -> (Arc<Self>, mpsc::UnboundedReceiver<Order>) {
+        let (orders, inbox) = mpsc::unbounded_channel();
         let machine = Self {
             qemu,
             mac,
             flash: Mutex::new(flash),
             log: Arc::default(),
             power: watch::Sender::new(Power::Restarting),
-            resets,
+            orders,
             socket: Mutex::default(),
+            mishaps: Mishaps::default(),
             boot_ids: std::hash::RandomState::new().build_hasher().finish() as u32,
         };
         (Arc::new(machine), inbox)
     }
 
     /// Lives until its future is dropped.
-    pub async fn live(self: Arc<Self>, mut resets: mpsc::UnboundedReceiver<ResetReason>) {
+    pub async fn live(self: Arc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
         let mut reason = ResetReason::PowerOn;
         let mut panic = None;
-        let mut crashes = 0;
+        let (mut crashes, mut stays) = (0, 0);
         for number in 0.. {
             let id = self.boot_id(number);
-            let boot = self.boot(id, reason, panic.take(), crashes, &mut resets).await;
+            self.log.tell(Said::Reset(reason));
+            let boot = self.boot(id, reason, panic.take(), crashes, &mut orders).await;
             self.set_power(Power::Restarting);
             self.empty_socket();
-            match boot {
-                Ending::Reset(why) => (reason, crashes) = (why, 0),
+            let order = match boot {
+                Ending::Ordered(order) => Some(order),
                 Ending::Died(death) => {
                     self.log.push(format!("board: {}", death.panic.reason));
                     reason = death.reason;
                     panic = Some(death.panic);
                     crashes = if death.was_untouched { crashes + 1 } else { 0 };
                     tokio::select! {
-                        () = tokio::time::sleep(RESTART) => {}
-                        why = next(&mut resets) => (reason, panic, crashes) = (why, None, 0),
+                        () = tokio::time::sleep(RESTART) => None,
+                        order = next(&mut orders) => Some(order),
                     }
                 }
+            };
+            if let Some(order) = order {
+                (reason, panic, crashes) = (self.obey(order, &mut orders, &mut stays).await, None, 0);
             }
         }
     }
 
-    /// The board as it runs; while it restarts, waits for that. `None`: it was switched off.
+    /// Does what `order` says until the board boots again; the reason for that. `stays`: in the loader, so far.
+    async fn obey(
+        &self,
+        mut order: Order,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
+        stays: &mut u32,
+    ) -> ResetReason {
+        loop {
+            match order {
+                Order::Restart(reason) => return reason,
+                Order::Loader => {
+                    *stays += 1;
+                    self.set_power(Power::Loader(*stays));
+                }
+            }
+            order = next(orders).await;
+            self.set_power(Power::Restarting);
+        }
+    }
+
+    /// The board as it runs; while it restarts or is in its serial loader, waits for that. `None`: it was switched off.
     pub async fn up(&self) -> Option<Arc<Boot>> {
         let mut power = self.power.subscribe();
-        let settled = power.wait_for(|power| !matches!(power, Power::Restarting)).await;
+        let settled = power.wait_for(|power| matches!(power, Power::Up(_) | Power::Off)).await;
         match settled.map(|power| power.clone()) {
             Ok(Power::Up(boot)) => Some(boot),
             _ => None,
@@ -131,7 +165,34 @@ impl Machine {
 
     /// Restarts the board; returns at once.
     pub fn restart(&self, reason: ResetReason) {
-        let _ = self.resets.send(reason); // fails only when the board is being dropped
+        self.order(Order::Restart(reason));
+    }
+
+    /// Ends what the board does; returns at once.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order); // fails only when the board is being dropped
+    }
+
+    /// Waits until the board is in its serial loader; which stay there it is. `None`: it was switched off.
+    pub async fn in_loader(&self) -> Option<u32> {
+        let mut power = self.power.subscribe();
+        let settled = power.wait_for(|power| matches!(power, Power::Loader(_) | Power::Off)).await;
+        match settled.map(|power| power.clone()) {
+            Ok(Power::Loader(stay)) => Some(stay),
+            _ => None,
+        }
+    }
+
+    /// Whether the board still is in that stay in its loader.
+    pub fn is_in_loader(&self, stay: u32) -> bool {
+        matches!(*self.power.borrow(), Power::Loader(now) if now == stay)
+    }
+
+    /// Waits until that stay is over.
+    pub async fn left_loader(&self, stay: u32) {
+        let mut power = self.power.subscribe();
+        // An error means that the board is gone, and its loader with it.
+        let _ = power.wait_for(|power| !matches!(power, Power::Loader(now) if *now == stay)).await;
     }
 
     /// The flash. It is not held across an await.
@@ -155,7 +216,7 @@ impl Machine {
         reason: ResetReason,
         panic: Option<Panic>,
         crashes: u32,
-        resets: &mut mpsc::UnboundedReceiver<ResetReason>,
+        orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> Ending {
         let loaded = match &panic {
             Some(panic) if crashes >= CRASHES => {
@@ -167,10 +228,13 @@ impl Machine {
             Err(no_app) => Err(no_app),
             Ok(loaded) => tokio::select! {
                 biased;
-                why = next(resets) => return Ending::Reset(why),
+                order = next(orders) => return Ending::Ordered(order),
                 booted = loaded.cpu.booted() => match booted {
                     Ok(firmware) => Ok(App::new(loaded, firmware)),
-                    Err(end) => return Ending::Died(Death::new(id, &end, None, true)),
+                    Err(end) => {
+                        self.tell_end(&end, Some(loaded.elf_sha256));
+                        return Ending::Died(Death::new(id, &end, None, true));
+                    }
                 },
             },
         };
@@ -179,6 +243,7 @@ impl Machine {
             Err(no_app) => self.log.push(format!("boot: no application runs: {no_app}")),
         }
         let boot = Arc::new(Boot::new(id, reason, app, panic));
+        self.log.tell(Said::Up(Arc::clone(&boot)));
         self.set_power(Power::Up(Arc::clone(&boot)));
         let dies = async {
             match &boot.app {
@@ -188,8 +253,19 @@ impl Machine {
         };
         tokio::select! {
             biased;
-            why = next(resets) => Ending::Reset(why),
-            end = dies => Ending::Died(Death::new(id, &end, boot.app.as_ref().ok(), boot.runs().is_untouched())),
+            order = next(orders) => Ending::Ordered(order),
+            end = dies => {
+                let app = boot.app.as_ref().ok();
+                self.tell_end(&end, app.map(|app| app.elf_sha256));
+                Ending::Died(Death::new(id, &end, app, boot.runs().is_untouched()))
+            }
+        }
+    }
+
+    /// A real board says on its serial port how its firmware ended.
+    fn tell_end(&self, end: &End, elf_sha256: Option<Sha>) {
+        if let End::Panic(record) = end {
+            self.log.tell(Said::Panic(record.clone(), elf_sha256));
         }
     }
 
@@ -257,10 +333,10 @@ impl Death {
     }
 }
 
-/// The next reset; none comes any more when the board is being dropped.
-async fn next(resets: &mut mpsc::UnboundedReceiver<ResetReason>) -> ResetReason {
-    match resets.recv().await {
-        Some(reason) => reason,
+/// The next order; none comes any more when the board is being dropped.
+async fn next(orders: &mut mpsc::UnboundedReceiver<Order>) -> Order {
+    match orders.recv().await {
+        Some(order) => order,
         None => std::future::pending().await,
     }
 }

@@ -151,6 +151,10 @@ pub struct PanicRecord {
     pub pc: u32,
     /// `mtval` of a trap.
     pub value: u32,
+    /// Return address.
+    pub ra: u32,
+    /// Stack pointer.
+    pub sp: u32,
     pub frame: u32,
     /// Index.
     pub pattern: u32,
@@ -297,10 +301,10 @@ impl Mailbox {
     ///
     /// The error of the operating system.
     pub fn panic(&self) -> io::Result<PanicRecord> {
-        let [reason, cause, pc, value, _ra, _sp, frame, pattern] = self.words::<8>(PANIC)?;
+        let [reason, cause, pc, value, ra, sp, frame, pattern] = self.words::<8>(PANIC)?;
         let mut text = [0; PANIC_TEXT_SIZE];
         self.read(PANIC_TEXT, &mut text)?;
-        Ok(PanicRecord { reason, cause, pc, value, frame, pattern, text: text_in(&text) })
+        Ok(PanicRecord { reason, cause, pc, value, ra, sp, frame, pattern, text: text_in(&text) })
     }
 
     /// Reads the records in the slots of `count` frames from `first` on, at most one ring's worth. A slot that was

@@ -1,7 +1,8 @@
 //! The virtual board: a server that stands in for a board, with an emulated CPU that runs the deployed image.
 //!
-//! It is reached like a real board, by HTTP and over-the-air updates, on the loopback interface. The one thing that
-//! it has beside its sockets is what a hand does at a real board: the reset button, and a look at its log.
+//! It is reached like a real board, by HTTP and over-the-air updates on the loopback interface, and by a serial port
+//! that carries its log and the loader of its ROM. The one thing that it has beside those is what a hand does at a real
+//! board: the two buttons, and a look at its log.
 //!
 //! Its time is virtual: frame times are instruction counts and do not depend on the host or its load.
 //! It has no Wi-Fi and no second core, so requests never disturb the frames being measured; a pattern that is bound
@@ -10,7 +11,7 @@
 //! [`trace`] is apart from that: it has no sockets, and watches the emulated CPU execute one run.
 //!
 //! A board that never got an application answers all the same, where a real one would stay silent: without that it
-//! could get its first one only by serial.
+//! could get its first one only by serial. While it is in its loader it does not answer.
 
 mod partitions;
 mod flash;
@@ -36,6 +37,7 @@ mod k1_routes;
 mod probe_routes;
 mod update;
 mod ota;
+mod serial;
 mod trace;
 
 use std::io;
@@ -49,11 +51,13 @@ use tokio::task::JoinSet;
 
 use self::boot::ResetReason;
 use self::flash::Flash;
-use self::machine::Machine;
+use self::machine::{Machine, Order};
+use self::serial::{Place, Pty};
 use crate::blame::Blame;
 use crate::board::{Address, Password};
 
 pub use probe_routes::MODEL;
+pub use serial::SerialMishap;
 pub use trace::{Block, Instruction, Kind, TraceError, Traced, trace};
 
 /// How a virtual board is set up.
@@ -69,6 +73,8 @@ pub struct Options {
     pub ota_password: Option<Password>,
     /// Where the 4 MiB of flash are kept between starts; none: in memory only.
     pub flash: Option<PathBuf>,
+    /// A link to the serial port, which leads to it as long as the board runs, whatever the kernel calls the port.
+    pub serial_link: Option<PathBuf>,
     pub mac: [u8; 6],
 }
 
@@ -81,6 +87,7 @@ impl Options {
             ota_port: 0,
             ota_password: None,
             flash: None,
+            serial_link: None,
             // Locally administered, so that it is nobody's.
             mac: [0x02, 0x4b, 0x31, 0x00, 0x00, 0x01],
         }
@@ -92,7 +99,8 @@ impl Options {
 pub struct VirtualBoard {
     address: Address,
     machine: Arc<Machine>,
-    /// The board's life, its HTTP server and its over-the-air receiver.
+    serial: Arc<Place>,
+    /// The board's life, its HTTP server, its over-the-air receiver and its serial port.
     tasks: JoinSet<()>,
 }
 
@@ -102,6 +110,8 @@ pub struct VirtualBoard {
 pub enum VirtualBoardError {
     #[error("cannot open {kind} port {port} for the virtual board")]
     Port { kind: &'static str, port: u16, source: std::io::Error },
+    #[error("cannot make a serial port for the virtual board")]
+    Serial(#[source] std::io::Error),
     #[error("cannot start the emulator {program}")]
     Emulator { program: PathBuf, source: std::io::Error },
     #[error("cannot use the flash file {path}: {reason}")]
@@ -123,7 +133,7 @@ impl VirtualBoard {
     /// See [`VirtualBoardError`]. That the board has no application, or one that crashes, is no error: the board
     /// says so itself.
     pub async fn start(options: Options) -> Result<Self, VirtualBoardError> {
-        let Options { qemu, http_port, ota_port, ota_password, flash, mac } = options;
+        let Options { qemu, http_port, ota_port, ota_password, flash, serial_link, mac } = options;
         check_program(&qemu)?;
         let ip = Ipv4Addr::LOCALHOST;
         let port_error = |kind, port| move |source| VirtualBoardError::Port { kind, port, source };
@@ -138,9 +148,14 @@ impl VirtualBoard {
             Some(path) => Flash::open(&path)?,
             None => Flash::blank(),
         };
-        let (machine, resets) = Machine::new(qemu, mac, flash);
+        let (machine, orders) = Machine::new(qemu, mac, flash);
+        let pty = Pty::open().map_err(VirtualBoardError::Serial)?;
+        let serial = Arc::new(Place::new(pty.path(), serial_link).map_err(VirtualBoardError::Serial)?);
+        let (place, ip) = (Arc::clone(&serial), address.host.clone());
+        let console = serial::Console::new(pty, place, Arc::clone(&machine), ip);
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&machine).live(resets));
+        tasks.spawn(console.map_err(VirtualBoardError::Serial)?.run());
+        tasks.spawn(Arc::clone(&machine).live(orders));
         tasks.spawn(ota::receive(Arc::clone(&machine), socket, ota_password));
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true); // an answer is quicker with it, but comes without it too
@@ -149,7 +164,7 @@ impl VirtualBoard {
         tasks.spawn(async move {
             let _ = server.await; // it ends only by being dropped
         });
-        let board = Self { address, machine, tasks };
+        let board = Self { address, machine, serial, tasks };
         board.machine.up().await;
         Ok(board)
     }
@@ -159,13 +174,43 @@ impl VirtualBoard {
         &self.address
     }
 
+    /// The path of its serial port, a pseudo terminal: the link, if one was wanted. It has no lines DTR and RTS; setting it
+    /// to 1200 baud restarts the board into the loader of its ROM.
+    pub fn serial_port(&self) -> PathBuf {
+        self.serial.path()
+    }
+
+    /// The 4 MiB of its flash as they are now: what a clip on the chip would read.
+    pub fn flash(&self) -> Vec<u8> {
+        self.machine.flash().read(partitions::WHOLE).to_vec()
+    }
+
     /// Presses the reset button and waits until the board is up again.
     pub async fn reset(&self) {
-        if let Some(before) = self.machine.up().await {
-            self.machine.restart(ResetReason::PowerOn);
-            self.machine.over(&before).await;
-            self.machine.up().await;
+        tokio::select! {
+            Some(before) = self.machine.up() => {
+                self.machine.restart(ResetReason::PowerOn);
+                self.machine.over(&before).await;
+            }
+            Some(stay) = self.machine.in_loader() => {
+                self.machine.restart(ResetReason::PowerOn);
+                self.machine.left_loader(stay).await;
+            }
+            else => {}
         }
+        self.machine.up().await;
+    }
+
+    /// Presses the reset button while the boot button is held down, and waits until the loader of the ROM waits for
+    /// clients on the serial port.
+    pub async fn reset_into_loader(&self) {
+        self.machine.order(Order::Loader);
+        self.machine.in_loader().await;
+    }
+
+    /// Lets something go wrong at the serial port, after what waits to go wrong already.
+    pub fn let_happen(&self, mishap: SerialMishap) {
+        self.machine.mishaps.add(mishap);
     }
 
     /// The last 1000 lines that the board said, oldest first: its firmware's log, and what the board itself did.

@@ -31,6 +31,10 @@ pub const APP1: Partition =
 pub const SPIFFS: Partition =
     Partition { label: "spiffs", kind: 1, subtype: 0x82, offset: 0x3D_0000, size: 0x3_0000 };
 
+/// The flash from its first to its last byte, as the serial loader sees it.
+pub const WHOLE: Partition =
+    Partition { label: "the whole flash", kind: 0, subtype: 0, offset: 0, size: super::flash::SIZE };
+
 /// One of the two places for an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {

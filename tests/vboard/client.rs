@@ -34,14 +34,7 @@ impl Response {
 }
 
 pub async fn options() -> Options {
-    Options {
-        qemu: images().await.qemu.clone(),
-        http_port: 0,
-        ota_port: 0,
-        ota_password: None,
-        flash: None,
-        mac: [0xA0, 0xB7, 0x65, 0x12, 0x34, 0x56],
-    }
+    Options { mac: [0xA0, 0xB7, 0x65, 0x12, 0x34, 0x56], ..Options::new(images().await.qemu.clone()) }
 }
 
 /// A board that runs `bin`.

@@ -250,7 +250,7 @@ fn entry(raw: RawEntry, line: usize, folder: &Path) -> Result<Entry, Wrong> {
         model: text("model", raw.model)?,
         labels: raw.labels.into_iter().map(Spanned::into_inner).collect(),
         reach,
-        serial_port: raw.serial_port,
+        serial_port: raw.serial_port.map(|port| folder.join(port)),
         ota_password: raw.ota_password.map(|RawSecret(secret)| match secret {
             Secret::File(path) => Secret::File(folder.join(path)),
             env => env,

@@ -74,6 +74,9 @@ pub enum LeaseError {
     /// Nothing says where the board is.
     #[error("{board} has no address: it has neither `host` nor `virtual` in its entry")]
     NoAddress { board: String },
+    /// Nothing says at which serial port the board is.
+    #[error("{board} has no `serial_port` in its entry")]
+    NoPort { board: String },
     /// Too many of the boards that could be chosen were marked sick before.
     #[error("only {well} of {wanted} boards that match {asked:?} are not sick: {sick}")]
     TooSick { asked: String, wanted: usize, well: usize, sick: String },
@@ -91,9 +94,11 @@ impl LeaseError {
     /// Whose concern this error is.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::WrongMac { .. } | Self::NoAddress { .. } | Self::NotYours { .. } | Self::Lock { .. } => {
-                Blame::Configuration
-            }
+            Self::WrongMac { .. }
+            | Self::NoAddress { .. }
+            | Self::NoPort { .. }
+            | Self::NotYours { .. }
+            | Self::Lock { .. } => Blame::Configuration,
             _ => Blame::Infrastructure,
         }
     }
