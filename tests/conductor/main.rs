@@ -4,6 +4,7 @@
 #[path = "../shaped/mod.rs"]
 mod shaped;
 
+mod backend;
 mod relay;
 mod shared;
 

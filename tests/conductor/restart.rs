@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
-use k1_hil::conductor::server::OwnedServer;
 use k1_hil::conductor::{Client, WorkflowState};
 use k1_hil::event::Event;
 
+use crate::backend::Data;
 use crate::shared::{self, PATIENCE, Worker, end, install, only, start};
 use crate::worker_process::{self, Process, begun, exists};
 
 #[tokio::test]
 async fn neither_a_killed_server_nor_a_killed_worker_loses_a_result() {
     let (folder, spools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let tools = shared::tools().await;
-    let server = OwnedServer::start(&tools, folder.path(), 0).await.unwrap();
+    let data = Data::start(folder.path()).await;
+    let server = shared::server(&data, folder.path(), 0).await;
     let client = Client::new(server.client().address(), None).unwrap();
     install(&client, &worker_process::registry()).await;
 
@@ -35,7 +35,7 @@ async fn neither_a_killed_server_nor_a_killed_worker_loses_a_result() {
     }
     killed.kill();
 
-    let _server = OwnedServer::start(&tools, folder.path(), port).await.unwrap();
+    let _server = shared::server(&data, folder.path(), port).await;
     assert_eq!(staying.ended().await, "COMPLETED");
     staying.stopped().await;
     let options = shared::options("heir", &spools.path().join("killed"));

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::backend::Data;
+
 pub const OWNER: &str = "hil@example.org";
 
 /// How long anything may take before a test is given up.
@@ -44,13 +46,21 @@ pub async fn tools() -> ConductorTools {
     tools.await.clone()
 }
 
+/// A server on `port` with its files in `folder`.
+pub async fn server(data: &Data, folder: &Path, port: u16) -> OwnedServer {
+    OwnedServer::start_on(&data.backend, &tools().await, folder, port).await.unwrap()
+}
+
 /// A client of the shared server, which is started by the first test that asks.
 pub async fn client() -> Client {
-    static SERVER: OnceCell<OwnedServer> = OnceCell::const_new();
-    let server =
-        SERVER.get_or_init(async || OwnedServer::start(&tools().await, &own_folder(), 0).await.unwrap());
+    static SERVER: OnceCell<(OwnedServer, Data)> = OnceCell::const_new();
+    let server = SERVER.get_or_init(async || {
+        let folder = own_folder();
+        let data = Data::start(&folder).await;
+        (server(&data, &folder, 0).await, data)
+    });
     // Its connections belong to the runtime of the test that started it: each test has its own.
-    Client::new(server.await.client().address(), None).unwrap()
+    Client::new(server.await.0.client().address(), None).unwrap()
 }
 
 /// A folder for the shared server. Nothing runs after the last test that could remove it, so it is told apart by the id

@@ -19,8 +19,13 @@ const TEST: [Step; 6] = [
     ),
 ];
 
+/// What Conductor does not do on Redis, so that a test of it has no meaning there.
+const NOT_ON_REDIS: [(&str, &str); 0] = [];
+
 const USAGE: &str = "\
 usage: cargo xtask test               install what is missing, then run every check and test
+       cargo xtask test --backend sqlite|postgres|redis
+                                      the tests of Conductor on that data base, which has to be installed
        cargo xtask demo [ARGUMENT…]   install what is missing, then go from pattern graphs to a report";
 
 #[expect(clippy::print_stderr, reason = "this is a shell")]
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((task, [])) if task == "test" => test(),
+        Some((task, [option, backend])) if task == "test" && option == "--backend" => test_on(backend),
         Some((task, rest)) if task == "demo" => {
             let command = ["run", "--quiet", "--bin", "k1-hil", "--", "demo"];
             cargo(command.into_iter().chain(rest.iter().map(String::as_str)), &[])
@@ -56,6 +62,30 @@ fn test() -> ExitCode {
     }
     eprintln!("── everything passed in {:.1} s", begun.elapsed().as_secs_f64());
     ExitCode::SUCCESS
+}
+
+/// Runs the tests of Conductor on a server that keeps its data in `backend`.
+#[expect(clippy::print_stderr, reason = "this is a shell")]
+fn test_on(backend: &str) -> ExitCode {
+    let left_out: &[(&str, &str)] = match backend {
+        "sqlite" | "postgres" => &[],
+        "redis" => &NOT_ON_REDIS,
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let (_, setup, _) = TEST[0];
+    let code = cargo(setup.iter().copied(), &[]);
+    if code != ExitCode::SUCCESS {
+        return code;
+    }
+    let mut arguments = vec!["test", "--test", "conductor", "--"];
+    for (name, reason) in left_out {
+        eprintln!("── not on {backend}: {name}, because {reason}");
+        arguments.extend(["--skip", name]);
+    }
+    cargo(arguments.into_iter(), &[("K1_HIL_TEST_BACKEND", backend)])
 }
 
 /// Runs the cargo that runs this, in the root of the workspace, and returns its exit code.

@@ -3,7 +3,7 @@
 //! ```text
 //! FOLDER/server.properties    its settings
 //! FOLDER/server.log           what it says: warnings and errors
-//! FOLDER/conductor.db         its data (SQLite), kept from one start to the next
+//! FOLDER/conductor.db         its data if it is SQLite's, kept from one start to the next
 //! FOLDER/tmp/                 what it unpacks
 //! ```
 
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::backend::Backend;
 use crate::conductor::ConductorError;
 use crate::conductor::client::Client;
 use crate::stored;
@@ -39,14 +40,15 @@ impl Launch {
     /// # Errors
     ///
     /// [`ConductorError::Port`] or [`ConductorError::Folder`].
-    pub fn new(folder: &Path, port: u16) -> Result<Self, ConductorError> {
+    pub fn new(folder: &Path, port: u16, backend: &Backend) -> Result<Self, ConductorError> {
         // Asked here, because the server would take half a minute to say it. Another program may take the port until
         // the server does, and then the server says it after all.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr());
         let port = free.map_err(|_| ConductorError::Port { port })?.port();
         let launch = Self { folder: folder.to_owned(), port };
-        let prepared = std::fs::create_dir_all(folder.join("tmp"))
-            .and_then(|()| stored::write(&folder.join("server.properties"), properties(port).as_bytes()));
+        let prepared = std::fs::create_dir_all(folder.join("tmp")).and_then(|()| {
+            stored::write(&folder.join("server.properties"), properties(port, backend).as_bytes())
+        });
         prepared.map_err(|source| launch.unusable(source))?;
         Ok(launch)
     }
@@ -127,21 +129,12 @@ impl Launch {
     }
 }
 
-/// What differs from the server's own settings: SQLite for everything, this machine only, nothing that needs another
-/// service, and a health that does not wait for a search engine.
-///
-/// A transaction that reads and then writes fails at once in SQLite if another one wrote meanwhile, whatever the time
-/// limit for locks; the server ends the workflow then ("Error scheduling tasks"). So all of them ask for the lock at
-/// their beginning (IMMEDIATE). Commits are not forced to the disk one by one (NORMAL): a killed server loses none, and a
-/// power failure the last ones.
-fn properties(port: u16) -> String {
+/// What differs from the server's own settings: this machine only, nothing that needs another service, and a health that
+/// does not wait for a search engine.
+fn properties(port: u16, backend: &Backend) -> String {
     format!(
         "server.address=127.0.0.1
 server.port={port}
-spring.datasource.url=jdbc:sqlite:conductor.db?busy_timeout=15000&journal_mode=WAL&synchronous=NORMAL&transaction_mode=IMMEDIATE
-conductor.db.type=sqlite
-conductor.queue.type=sqlite
-conductor.indexing.type=sqlite
 conductor.workflow-execution-lock.type=local_only
 conductor.app.ownerEmailMandatory=true
 conductor.app.taskExecutionPostponeDuration=5s
@@ -150,7 +143,8 @@ management.endpoints.web.exposure.include=health,info,prometheus
 management.health.elasticsearch.enabled=false
 management.metrics.enable.tasks_in_workflow=false
 logging.level.root=WARN
-"
+{}",
+        backend.properties()
     )
 }
 
@@ -175,7 +169,7 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let error = Launch::new(&folder.path().join("server"), port).unwrap_err();
+        let error = Launch::new(&folder.path().join("server"), port, &Backend::Sqlite).unwrap_err();
         assert_eq!(error.to_string(), format!("port {port} of this machine is taken"));
         assert!(!folder.path().join("server").exists());
     }
@@ -183,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_ends_at_once_shows_the_end_of_its_log() {
         let folder = tempfile::tempdir().unwrap();
-        let launch = Launch::new(folder.path(), 0).unwrap();
+        let launch = Launch::new(folder.path(), 0, &Backend::Sqlite).unwrap();
         std::fs::write(launch.log_path(), format!("{}\nlast words\n", "x".repeat(5000))).unwrap();
         let ended = || Some("ended at once".to_owned());
         let error = launch.until_ready(ended).await.unwrap_err();

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::backend::Backend;
 use super::launch::Launch;
 use crate::conductor::ConductorError;
 use crate::conductor::client::Client;
@@ -74,7 +75,7 @@ pub async fn up(toolbox: &Toolbox, port: u16, on_event: OnEvent<'_>) -> Result<U
         return Ok(Up::RanBefore(server));
     }
     setup_conductor(toolbox, on_event).await?;
-    let launch = Launch::new(&folder, port)?;
+    let launch = Launch::new(&folder, port, &Backend::Sqlite)?;
     let server = launch_detached(toolbox, &launch).await?;
     on_event(&Event::ServerStarting { address: server.address.clone() });
     let starting = Starting { pid: Some(server.pid) };

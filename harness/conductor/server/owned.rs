@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::backend::Backend;
 use super::launch::Launch;
 use crate::conductor::ConductorError;
 use crate::conductor::client::Client;
@@ -26,7 +27,21 @@ impl OwnedServer {
     ///
     /// [`ConductorError::Port`], [`ConductorError::Folder`], or [`ConductorError::Start`] with the end of its log.
     pub async fn start(tools: &ConductorTools, folder: &Path, port: u16) -> Result<Self, ConductorError> {
-        let launch = Launch::new(folder, port)?;
+        Self::start_on(&Backend::Sqlite, tools, folder, port).await
+    }
+
+    /// As [`Self::start`], with its data in `backend`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_on(
+        backend: &Backend,
+        tools: &ConductorTools,
+        folder: &Path,
+        port: u16,
+    ) -> Result<Self, ConductorError> {
+        let launch = Launch::new(folder, port, backend)?;
         let mut command = launch.command(tools, true);
         let log = launch.log()?;
         let output = log.try_clone().map_err(|source| launch.unusable(source))?;
