@@ -279,6 +279,7 @@ virtual = true
             assert!(found.starts_with(wanted), "{found} / {wanted}");
         }
     };
+    let no_port = format!("serial-port there is no {}", home.path().join("no-such-port").display());
     let closed = format!("network something is at 127.0.0.1, but nothing listens on port {free}");
     has(
         "desk",
@@ -286,7 +287,7 @@ virtual = true
             &closed,
             "password the update password of desk is not to be had: the environment variable NO_SUCH_VARIABLE",
             "power its power control no-such-program is not there",
-            "serial-port there is no no-such-port",
+            &no_port,
         ],
     );
     has(

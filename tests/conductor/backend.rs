@@ -106,10 +106,11 @@ fn installed(program: &str, package: &str) -> PathBuf {
     })
 }
 
-/// Starts the program, which is ended when this process is, however that ends.
+/// Starts the program, which is ended when this process is, however that ends. By SIGTERM: a shell's programs in the
+/// background ignore other polite signals.
 fn guarded(command: &Command) -> Child {
     let mut shell = Command::new("sh");
-    let script = r#""$@" & child=$!; read -r _; kill -QUIT $child; wait"#;
+    let script = r#""$@" & child=$!; read -r _; kill -TERM $child; wait"#;
     let folder = command.get_current_dir().unwrap();
     shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
     shell.current_dir(folder);
