@@ -16,7 +16,7 @@ use k1_hil::vboard::{Options, VirtualBoard};
 use rstest::rstest;
 
 use crate::images::images;
-use crate::port::{APP, MAC, blank_board, info, noise};
+use crate::port::{APP, MAC, blank_board, info, locks_of, noise, port_of};
 
 /// By the probe of that very board.
 async fn flash(
@@ -24,7 +24,7 @@ async fn flash(
     image: &Image,
     options: &SerialOptions,
 ) -> Result<SerialDeployment, DeployError> {
-    deploy(image, &SerialPort::at(board.serial_port()), Some(board.address()), options, &ignore).await
+    deploy(image, &port_of(board), Some(board.address()), options, &ignore).await
 }
 
 /// `image` with other bytes, which lie in `folder`.
@@ -58,7 +58,7 @@ async fn an_image_runs_and_its_board_says_so() {
 async fn without_an_address_the_log_names_the_image_and_only_changed_sectors_are_written() {
     let images = images().await;
     let board = blank_board().await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let options = SerialOptions::default();
     let first = deploy(&images.all.image, &port, None, &options, &ignore).await.unwrap();
     assert_eq!((first.written, first.mac.to_string().as_str()), (images.all.bin.len() as u64, MAC));
@@ -90,7 +90,7 @@ async fn the_wrong_board_is_not_written_to_and_goes_on() {
     let before = board.flash();
     let options =
         SerialOptions { mac: Some("a0:b7:65:00:00:01".parse().unwrap()), ..SerialOptions::default() };
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let refused = deploy(&images.other.image, &port, None, &options, &ignore).await.unwrap_err();
     let expected = format!("the board at {} is {MAC}, not A0:B7:65:00:00:01", board.serial_port().display());
     assert_eq!(refused.to_string(), expected);
@@ -123,7 +123,7 @@ async fn an_erased_flash_needs_its_table() {
     let images = images().await;
     let board = blank_board().await;
     let table = board.flash()[0x8000..0x8C00].to_vec();
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let empty = vec![0xFF; 0xC00];
     let options = SerialOptions { partition_table: Some(empty), ..SerialOptions::default() };
     let refused = deploy(&images.all.image, &port, None, &options, &ignore).await.unwrap_err();
@@ -139,7 +139,7 @@ async fn an_erased_flash_needs_its_table() {
 async fn one_session_at_a_time_has_the_port() {
     let images = images().await;
     let board = blank_board().await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let held = PortGuard::take(&port, "a test").await.unwrap();
     let refused = deploy(&images.all.image, &port, None, &SerialOptions::default(), &ignore).await;
     let Err(DeployError::Port(PortError::Busy { holder, .. })) = refused else { panic!("{refused:?}") };
@@ -189,7 +189,7 @@ async fn a_flash_that_breaks_off_begins_anew(#[case] accident: Accident) {
     // Long enough that it happens in the midst of it.
     let folder = tempfile::tempdir().unwrap();
     let image = changed(&images.all.image, &[images.all.bin.clone(), noise(500_000)].concat(), folder.path());
-    let (port, address) = (SerialPort::at(board.serial_port()), Some(board.address()));
+    let (port, address) = (port_of(&board), Some(board.address()));
     let options = SerialOptions { silence: Duration::from_secs(4), ..SerialOptions::default() };
     let deployed = deploy(&image, &port, address, &options, &on_event).await.unwrap();
     happening.await.unwrap();
@@ -215,7 +215,7 @@ fn moments(count: usize, seed: u32, span: Duration) -> impl Iterator<Item = Dura
 async fn a_flasher_killed_at_any_of_50_moments_leaves_a_board_that_the_next_one_flashes(#[case] seed: u32) {
     let images = images().await;
     let board = blank_board().await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
     for (name, image) in [("all.json", &images.all.image), ("other.json", &images.other.image)] {
@@ -226,7 +226,12 @@ async fn a_flasher_killed_at_any_of_50_moments_leaves_a_board_that_the_next_one_
     let flasher = |file: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
         command.args(["--quiet", "deploy", "--always", "--port"]).arg(board.serial_port()).arg(file);
-        command.env_remove("HIL_BOARD").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env("HIL_LOCKS", locks_of(&board))
+            .env_remove("HIL_BOARD")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Child::spawn(command, Duration::ZERO).unwrap()
     };
     // How long one takes that is not killed, on this machine at this time.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k1_hil::Event;
-use k1_hil::board::serial::{PortGuard, SerialPort};
+use k1_hil::board::serial::PortGuard;
 use k1_hil::deploy::DeployError;
 use k1_hil::deploy::serial::{Proof, SerialDeployment, SerialOptions, deploy};
 use k1_hil::event::ignore;
@@ -13,7 +13,7 @@ use rstest::rstest;
 
 use crate::deploy::changed;
 use crate::images::images;
-use crate::port::{APP, MAC, blank_board, info, noise};
+use crate::port::{APP, MAC, blank_board, info, noise, port_of};
 
 /// Nothing here takes so long, and what hangs is cut off sooner than for a user.
 fn options() -> SerialOptions {
@@ -34,7 +34,7 @@ async fn flash(board: &VirtualBoard, image: &Image) -> (Result<SerialDeployment,
             reasons.lock().unwrap().push(reason.clone());
         }
     };
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(board);
     let flashed = deploy(image, &port, Some(board.address()), &options(), &on_event).await;
     (flashed, reasons.into_inner().unwrap())
 }
@@ -70,7 +70,7 @@ async fn one_mishap_costs_one_attempt(#[case] mishap: SerialMishap) {
 async fn what_goes_wrong_each_time_is_told_and_leaves_a_board_for_the_next_one() {
     let (board, folder) = (blank_board().await, tempfile::tempdir().unwrap());
     let image = long_image(&folder).await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     for _ in 0..3 {
         board.let_happen(SerialMishap::BitFlip { block: 0 });
     }
@@ -113,7 +113,7 @@ async fn a_port_that_does_not_come_back_leaves_the_probe_s_proof_or_none() {
     let (flashed, _) = flash(&board, &images.all.image).await;
     assert!(flashed.unwrap().deployment().is_some(), "the network still works");
 
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let impatient = SerialOptions { restart: Duration::from_millis(500), ..options() };
     let refused = deploy(&images.other.image, &port, None, &impatient, &ignore).await;
     assert!(matches!(refused, Err(DeployError::Port(_))), "there is no port: {refused:?}");
@@ -134,7 +134,7 @@ async fn a_port_that_gets_another_name_is_followed_by_its_link() {
     let board = linked(&folder).await;
     let device = std::fs::read_link(board.serial_port()).unwrap();
     board.let_happen(SerialMishap::Renumbered);
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let flashed = deploy(&images.all.image, &port, None, &options(), &ignore).await.unwrap();
     assert!(matches!(flashed.proof, Proof::LogNamesImage(_)), "{:?}", flashed.proof);
     assert_ne!(std::fs::read_link(board.serial_port()).unwrap(), device);

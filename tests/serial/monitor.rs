@@ -16,11 +16,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::images::images;
-use crate::port::blank_board;
+use crate::port::{blank_board, locks_of, port_at, port_of};
 
 async fn board() -> VirtualBoard {
     let board = blank_board().await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     deploy(&images().await.all.image, &port, None, &SerialOptions::default(), &ignore).await.unwrap();
     board
 }
@@ -43,7 +43,7 @@ async fn line(monitor: &mut Monitor, wanted: impl Fn(&Line) -> bool) -> Line {
 async fn lines_have_times_and_a_panic_has_functions_and_lines() {
     let board = board().await;
     let image = &images().await.all.image;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let mut monitor = Monitor::start(&port, USUAL_BAUD, Some(&image.elf)).await.unwrap();
     let busy = Monitor::start(&port, USUAL_BAUD, None).await.unwrap_err();
     assert!(matches!(busy, MonitorError::Port(PortError::Busy { .. })), "{busy}");
@@ -79,7 +79,7 @@ async fn a_port_that_vanishes_is_followed_when_it_is_back() {
     let link = folder.path().join("port");
     let board = blank_board().await;
     symlink(board.serial_port(), &link).unwrap();
-    let port = SerialPort::at(&link);
+    let port = port_at(&board, &link);
     let mut monitor = Monitor::start(&port, USUAL_BAUD, None).await.unwrap();
     board.reset().await;
     line(&mut monitor, |line| line.text.starts_with("rst:0x1 ")).await;
@@ -99,7 +99,7 @@ async fn a_port_that_vanishes_is_followed_when_it_is_back() {
 async fn the_command_prints_json_lines_and_ends_when_interrupted() {
     let board = board().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
-    command.args(["--json", "monitor"]).arg(board.serial_port());
+    command.args(["--json", "monitor"]).arg(board.serial_port()).env("HIL_LOCKS", locks_of(&board));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut command = Child::spawn(command, Duration::ZERO).unwrap();
     let lines = BufReader::new(command.take_stdout().unwrap()).lines();
@@ -122,7 +122,7 @@ async fn the_command_prints_json_lines_and_ends_when_interrupted() {
 #[tokio::test]
 async fn a_file_without_debug_information_is_named() {
     let board = blank_board().await;
-    let port = SerialPort::at(board.serial_port());
+    let port = port_of(&board);
     let text = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let refused = Monitor::start(&port, USUAL_BAUD, Some(&text)).await.unwrap_err();
     assert!(refused.to_string().starts_with("cannot read the debug information in "), "{refused}");

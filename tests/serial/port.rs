@@ -1,9 +1,10 @@
 //! A board with a serial port, and a client that reads it.
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use k1_hil::board::lease::Locks;
 use k1_hil::board::serial::SerialPort;
 use k1_hil::board::{Board, ProbeInfo};
 use k1_hil::vboard::{Options, VirtualBoard};
@@ -24,6 +25,23 @@ pub async fn blank_board() -> VirtualBoard {
     let options =
         Options { mac: [0xA0, 0xB7, 0x65, 0x12, 0x34, 0x56], ..Options::new(images().await.qemu.clone()) };
     VirtualBoard::start(options).await.unwrap()
+}
+
+/// The port of a board, at `path`, with locks that only this board's sessions share: the kernel gives the name of a port
+/// that is gone to the next board of these tests, while a session may still wait for the first one to come back.
+pub fn port_at(board: &VirtualBoard, path: impl Into<PathBuf>) -> SerialPort {
+    SerialPort { locks: Locks::at(locks_of(board)), ..SerialPort::at(path) }
+}
+
+/// As [`port_at`], where the port is now.
+pub fn port_of(board: &VirtualBoard) -> SerialPort {
+    port_at(board, board.serial_port())
+}
+
+/// The folder of those locks.
+pub fn locks_of(board: &VirtualBoard) -> PathBuf {
+    let number = board.address().http_port.to_string();
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("serial-locks").join(number)
 }
 
 /// Waits until the board answers, and what its probe says then.
