@@ -17,6 +17,7 @@
 mod error;
 mod gc;
 mod get;
+mod id;
 mod image;
 mod label;
 mod name;
@@ -29,6 +30,7 @@ use std::path::Path;
 
 pub use error::ArtifactError;
 pub use gc::{Collected, Mode, Retention};
+pub use id::ArtifactId;
 pub use label::{Expected, Labelled};
 pub use name::{Label, Name, NotAName, Version};
 pub use put::{NewArtifact, Stored};

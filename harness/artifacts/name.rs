@@ -37,6 +37,12 @@ pub struct NotAName {
     what: &'static str,
 }
 
+impl NotAName {
+    pub(super) fn new(text: &str, what: &'static str) -> Self {
+        Self { text: text.to_owned(), what }
+    }
+}
+
 /// Stands for the slash in keys, so that a name is one segment there; no name contains it.
 const JOINT: &str = "@";
 
@@ -89,7 +95,7 @@ impl FromStr for Name {
         let good = text.split('/').count() <= 4 && text.split('/').all(is_name);
         let what =
             "the name of an artifact (1 to 4 words of letters, digits, `_`, `-` and `.`, between slashes)";
-        if good { Ok(Self(text.to_owned())) } else { Err(NotAName { text: text.to_owned(), what }) }
+        if good { Ok(Self(text.to_owned())) } else { Err(NotAName::new(text, what)) }
     }
 }
 
@@ -99,7 +105,7 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let good = !text.starts_with('+') && is_name(&text.replace('+', "-"));
         let what = "a version (1 to 100 letters, digits, `_`, `-`, `.` and `+`)";
-        if good { Ok(Self(text.to_owned())) } else { Err(NotAName { text: text.to_owned(), what }) }
+        if good { Ok(Self(text.to_owned())) } else { Err(NotAName::new(text, what)) }
     }
 }
 
@@ -109,7 +115,7 @@ impl FromStr for Label {
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let good = text.split(':').count() <= 2 && text.split(':').all(is_name);
         let what = "a label (a word of letters, digits, `_`, `-` and `.`, or two with a colon between them)";
-        if good { Ok(Self(text.to_owned())) } else { Err(NotAName { text: text.to_owned(), what }) }
+        if good { Ok(Self(text.to_owned())) } else { Err(NotAName::new(text, what)) }
     }
 }
 

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use k1_hil::artifacts::{
-    Artifact, Collected, Expected, Label, Mode, Name, NewArtifact, Record, Retention, Store, Version,
+    Artifact, ArtifactId, Collected, Expected, Label, Mode, Name, NewArtifact, Record, Retention, Store,
+    Version,
 };
 use k1_hil::image::Image;
 
@@ -47,7 +48,7 @@ enum Command {
     /// Put files, or a firmware image, under a name and a version
     Put {
         #[arg(value_name = "NAME@VERSION")]
-        artifact: Exactly,
+        artifact: ArtifactId,
         /// Files, each under its own name or the one after the equals sign
         #[arg(value_name = "FILE[=NAME]", required_unless_present = "image")]
         files: Vec<String>,
@@ -64,7 +65,7 @@ enum Command {
     /// Set a label at a version, or move it there
     Label {
         #[arg(value_name = "NAME@VERSION")]
-        artifact: Exactly,
+        artifact: ArtifactId,
         label: Label,
         #[command(flatten)]
         expected: ExpectedArgs,
@@ -119,12 +120,6 @@ struct Reference {
     reference: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Exactly {
-    name: Name,
-    version: Version,
-}
-
 pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure> {
     let store = open(args.store.as_deref())?;
     match &args.command {
@@ -141,7 +136,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
             get(shell, &store, &record, into).await?;
         }
         Command::Put { artifact, files, image, meta, replace } => {
-            let Exactly { name, version } = artifact.clone();
+            let ArtifactId { name, version } = artifact.clone();
             let stored = match image {
                 Some(path) => {
                     let metadata: BTreeMap<_, _> = meta.iter().cloned().collect();
@@ -162,7 +157,7 @@ pub(crate) async fn main(shell: &Shell, args: &Args) -> Result<ExitCode, Failure
                 format!("{name}@{version} {how}: {} in {} files\n", size(total(&stored.record)), files.len())
             })?;
         }
-        Command::Label { artifact: Exactly { name, version }, label, expected, verified } => {
+        Command::Label { artifact: ArtifactId { name, version }, label, expected, verified } => {
             match (verified, label.to_string().strip_prefix("last-good:")) {
                 (Some(evidence), Some(target)) => store.mark_good(name, version, target, evidence).await?,
                 (Some(_), None) => {
@@ -323,17 +318,5 @@ impl FromStr for Reference {
             None => (text, None),
         };
         Ok(Self { name: name.parse::<Name>().map_err(|error| error.to_string())?, reference })
-    }
-}
-
-impl FromStr for Exactly {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, version) = text.split_once('@').ok_or("expected NAME@VERSION")?;
-        Ok(Self {
-            name: name.parse::<Name>().map_err(|error| error.to_string())?,
-            version: version.parse::<Version>().map_err(|error| error.to_string())?,
-        })
     }
 }

@@ -45,6 +45,11 @@ impl<C> Job<C> {
         }
     }
 
+    /// Which step of which run it is, for people.
+    pub fn step(&self) -> String {
+        format!("{} of {} {}", self.reference, self.workflow, self.workflow_id)
+    }
+
     /// Writes a line into the task's log on the server, with the result. Of more than 10 lines the last ones are
     /// kept.
     pub fn log(&self, line: impl Into<String>) {

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::given;
 use super::lab::{Lab, Leased};
-use super::shelf::Reference;
+use crate::artifacts::ArtifactId;
 use crate::board::ProbeInfo;
 use crate::capture::{self, Capture, Plan};
 use crate::conductor::{Failed, Job, Limits, Registry};
 use crate::deploy::{self, DeployOptions, Deployment};
 use crate::digest::Sha;
-use crate::image::Image;
 use crate::verdict::{Budgets, Statistics};
 
 /// Frames that a health check draws: half a second of a board's time.
@@ -55,10 +54,10 @@ pub(super) fn tasks() -> Registry<Lab> {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct DeployAsked {
+struct DeployAsked {
     /// A board of this worker's inventory: a name, a MAC or an expression.
-    pub board: String,
-    pub artifact: Reference,
+    board: String,
+    artifact: ArtifactId,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -74,17 +73,24 @@ pub(super) struct Deployed {
 }
 
 async fn deploy_firmware_ota(asked: DeployAsked, job: Job<Lab>) -> Result<Deployed, Failed> {
-    let stored = job.context.image(&asked.artifact).await?;
-    let leased = job.context.lease(Some(&asked.board), &job).await?;
-    Ok(deployed(&leased, put(&stored.image, &leased, &job).await?))
+    let (leased, deployment) = put(&asked.artifact, &asked.board, &job).await?;
+    Ok(deployed(&leased, deployment))
 }
 
-/// Puts `image` on a leased board; where it runs already nothing is sent.
-pub(super) async fn put(image: &Image, leased: &Leased, job: &Job<Lab>) -> Result<Deployment, Failed> {
-    Ok(deploy::deploy(image, leased.board(), &DeployOptions::default(), job.on_event()).await?)
+/// Leases `board` and puts the firmware `artifact` on it; where that runs already nothing is sent.
+pub(super) async fn put(
+    artifact: &ArtifactId,
+    board: &str,
+    job: &Job<Lab>,
+) -> Result<(Leased, Deployment), Failed> {
+    let stored = job.context.image(artifact).await?;
+    let leased = job.context.lease(Some(board), job).await?;
+    let options = DeployOptions::default();
+    let deployment = deploy::deploy(&stored.image, leased.board(), &options, job.on_event()).await?;
+    Ok((leased, deployment))
 }
 
-pub(super) fn deployed(leased: &Leased, deployment: Deployment) -> Deployed {
+fn deployed(leased: &Leased, deployment: Deployment) -> Deployed {
     Deployed {
         deployment_status: if deployment.skipped { "skipped" } else { "deployed" },
         board_name: leased.name.clone(),
@@ -98,7 +104,7 @@ pub(super) fn deployed(leased: &Leased, deployment: Deployment) -> Deployed {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct HealthAsked {
     board: String,
-    artifact: Reference,
+    artifact: ArtifactId,
     /// The target whose last good firmware this is from now on, if the board is well: `production`, a board's name.
     #[serde(default)]
     mark_good: Option<String>,
@@ -118,14 +124,11 @@ pub(super) struct Health {
 }
 
 async fn device_health_check(asked: HealthAsked, job: Job<Lab>) -> Result<Health, Failed> {
-    let lab = &job.context;
-    let stored = lab.image(&asked.artifact).await?;
-    let leased = lab.lease(Some(&asked.board), &job).await?;
     // Another workflow may have had the board since it was deployed.
-    let deployment = put(&stored.image, &leased, &job).await?;
+    let (leased, deployment) = put(&asked.artifact, &asked.board, &job).await?;
     let health = check(&deployment, &leased, &job).await?;
     if let (true, Some(target)) = (health.reasons.is_empty(), given(&asked.mark_good)) {
-        lab.mark_good(target, &asked.artifact, &job).await?;
+        job.context.mark_good(target, &asked.artifact, &job).await?;
     }
     Ok(health)
 }
@@ -199,9 +202,7 @@ struct DeployedWell {
 
 /// An unhealthy board fails here: what comes next in the workflow is another board, or people.
 async fn deploy_and_check(asked: DeployAsked, job: Job<Lab>) -> Result<DeployedWell, Failed> {
-    let stored = job.context.image(&asked.artifact).await?;
-    let leased = job.context.lease(Some(&asked.board), &job).await?;
-    let deployment = put(&stored.image, &leased, &job).await?;
+    let (leased, deployment) = put(&asked.artifact, &asked.board, &job).await?;
     let health = check(&deployment, &leased, &job).await?;
     if !health.reasons.is_empty() {
         let reason = format!("{} is not well with this firmware: {}", leased.name, health.reasons.join("; "));
@@ -214,7 +215,7 @@ async fn deploy_and_check(asked: DeployAsked, job: Job<Lab>) -> Result<DeployedW
 #[derive(Debug, Deserialize, JsonSchema)]
 struct TestsAsked {
     board: String,
-    artifact: Reference,
+    artifact: ArtifactId,
     /// Where the web application is served; none: it is not tried.
     #[serde(default)]
     webapp_url: Option<String>,
@@ -247,9 +248,7 @@ impl Check {
 
 /// The board runs the firmware, draws its patterns, selects each of them, and the web application is served.
 async fn run_integration_tests(asked: TestsAsked, job: Job<Lab>) -> Result<Tested, Failed> {
-    let stored = job.context.image(&asked.artifact).await?;
-    let leased = job.context.lease(Some(&asked.board), &job).await?;
-    let deployment = put(&stored.image, &leased, &job).await?;
+    let (leased, deployment) = put(&asked.artifact, &asked.board, &job).await?;
     let health = check(&deployment, &leased, &job).await?;
     let well = match health.reasons.as_slice() {
         [] => Ok(format!("{} draws {HEALTH_FRAMES} frames in time", leased.name)),

@@ -4,15 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::firmware::UNUSED;
 use super::given;
 use super::lab::Lab;
-use super::shelf::{Reference, named, versioned};
-use crate::artifacts::NewArtifact;
+use super::shelf::{named, versioned};
+use crate::artifacts::{ArtifactId, NewArtifact};
 use crate::conductor::{Failed, Job, Limits, Registry, TaskSeen, WorkflowSeen};
 use crate::image;
-
-/// An image that was built for a workflow that failed is of no more use than any other that nobody asks for.
-const UNUSED: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(super) fn tasks() -> Registry<Lab> {
     Registry::new()
@@ -124,7 +122,8 @@ struct CleanedUp {
 }
 
 async fn cleanup_build_artifacts(asked: CleanupAsked, job: Job<Lab>) -> Result<CleanedUp, Failed> {
-    // A failed build leaves no folder behind by itself; what is left are images.
+    // A failed build leaves no folder behind by itself; what is left are images, and one that was built for a workflow
+    // that failed is of no more use than any other that nobody asks for.
     let pruned = image::prune(&job.context.toolbox, UNUSED)?;
     let of = given(&asked.commit).or(given(&asked.repo)).unwrap_or("nothing in particular");
     job.log(format!("after {} of {of}: {} images removed", asked.workflow_id, pruned.images));
@@ -142,7 +141,7 @@ struct LogAsked {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Logged {
     /// The failure in the store, where it is counted: `failures/TYPE@RUN`.
-    failure: Reference,
+    failure: ArtifactId,
 }
 
 async fn log_failure_metrics(asked: LogAsked, job: Job<Lab>) -> Result<Logged, Failed> {

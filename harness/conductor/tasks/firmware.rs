@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::given;
 use super::lab::Lab;
-use super::shelf::Reference;
+use crate::artifacts::ArtifactId;
 use crate::conductor::{Failed, Job, Limits, Registry};
 use crate::digest::Sha;
 use crate::image::{self, Target};
@@ -16,7 +16,7 @@ use crate::source::{self, CheckoutError, Repository};
 use crate::verdict::{Budget, Budgets};
 
 /// Images that nobody asked for in this time make room.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(super) fn tasks() -> Registry<Lab> {
     Registry::new()
@@ -147,7 +147,7 @@ struct CompileAsked {
     commit_sha: Option<String>,
     /// Instead of these: generated sources in the store.
     #[serde(default)]
-    source: Option<Reference>,
+    source: Option<ArtifactId>,
     /// What to build for; `virtual` is all that there is so far.
     #[serde(default)]
     environment: Option<String>,
@@ -157,7 +157,7 @@ struct CompileAsked {
 struct Compiled {
     success: bool,
     /// The image in the store.
-    image: Reference,
+    image: ArtifactId,
     firmware_sha256: Sha,
     elf_sha256: Sha,
     firmware_bytes: u64,
@@ -205,7 +205,7 @@ async fn platformio_compile(asked: CompileAsked, job: Job<Lab>) -> Result<Compil
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ImageAsked {
-    image: Reference,
+    image: ArtifactId,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -282,20 +282,15 @@ async fn validate_build(asked: GateAsked, job: Job<Lab>) -> Result<Gate, Failed>
         ..usual
     };
     let checks = limits.check_build(asked.flash_usage_percent, asked.ram_usage_percent, asked.warning_count);
-    let held = checks.iter().filter(|check| gates.contains(&(check.name, true)));
-    let (passed, failed): (Vec<_>, Vec<_>) =
-        held.map(|check| (check.ok, check.to_string())).partition(|(ok, _)| *ok);
-    let failure_reasons: Vec<String> = failed.into_iter().map(|(_, told)| told).collect();
-    Ok(Gate {
-        success: failure_reasons.is_empty(),
-        judged: passed.len() + failure_reasons.len(),
-        failure_reasons,
-    })
+    let held: Vec<_> = checks.iter().filter(|check| gates.contains(&(check.name, true))).collect();
+    let failure_reasons: Vec<String> =
+        held.iter().filter(|check| !check.ok).map(ToString::to_string).collect();
+    Ok(Gate { success: failure_reasons.is_empty(), judged: held.len(), failure_reasons })
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct StoreAsked {
-    image: Reference,
+    image: ArtifactId,
     /// `firmware/k1-node1`
     name: String,
     version: String,
@@ -305,7 +300,7 @@ struct StoreAsked {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Stored {
-    artifact: Reference,
+    artifact: ArtifactId,
     /// Where the store keeps it, for people.
     artifact_url: String,
     /// SHA-256 of the firmware image.

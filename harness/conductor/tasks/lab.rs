@@ -107,7 +107,7 @@ impl Lab {
             return Ok(Leased { bench, name: "a virtual board".to_owned() });
         };
         let mut leasing = self.leasing.clone();
-        leasing.owner.purpose = format!("{} of {} {}", job.reference, job.workflow, job.workflow_id);
+        leasing.owner.purpose = job.step();
         let stock = Stock {
             inventory: &self.inventory,
             leasing: &leasing,

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::given;
 use super::lab::Lab;
-use super::shelf::Reference;
+use crate::artifacts::{ArtifactId, NotAName};
 use crate::capture::Plan;
 use crate::conductor::{Failed, Job, Limits, Registry};
 use crate::digest::Sha;
 use crate::graph::{self, Graph};
-use crate::report::Report;
+use crate::report::{Fault, Report};
 use crate::session::{Baselines, Findings, Selection, Session};
 use crate::source;
 use crate::verdict::{Budgets, Outcome, Statistics};
@@ -61,7 +61,7 @@ struct GraphAsked {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Generated {
     /// The generated sources in the store.
-    source: Reference,
+    source: ArtifactId,
     source_sha256: Sha,
     /// Pattern ids.
     patterns: Vec<String>,
@@ -124,7 +124,7 @@ struct MeasureAsked {
     /// A board of this worker's inventory: a name, a MAC or an expression; empty: a virtual board.
     #[serde(default)]
     board: Option<String>,
-    image: Reference,
+    image: ArtifactId,
     /// Pattern ids; none: all.
     #[serde(default)]
     patterns: Option<Vec<String>>,
@@ -139,7 +139,7 @@ struct MeasureAsked {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Measured {
     /// The frames, in the store.
-    captures: Reference,
+    captures: ArtifactId,
     board: String,
     /// Whether every pattern was measured.
     validated: bool,
@@ -178,21 +178,25 @@ async fn run_pattern_validation(asked: MeasureAsked, job: Job<Lab>) -> Result<Me
     };
     let captures = lab.put_findings("captures/patterns", &findings, &job).await?;
     let Findings { report, captures: frames, .. } = &findings;
-    let fault = |fault: &crate::report::Fault| format!("{}: {}", fault.subject(), fault.errors.join(": "));
     Ok(Measured {
         captures,
         board: report.board.as_ref().map(|board| board.mac.clone()).unwrap_or_default(),
         validated: report.faults.is_empty() && !report.results.is_empty(),
         visual_check_passed: !frames.iter().any(dark),
-        faults: report.faults.iter().map(fault).collect(),
+        faults: report.faults.iter().map(told).collect(),
         patterns: report.results.iter().map(|result| result.pattern.clone()).collect(),
         frames: frames.iter().map(|capture| capture.frames.len()).sum(),
     })
 }
 
+/// A fault in a sentence.
+fn told(fault: &Fault) -> String {
+    format!("{}: {}", fault.subject(), fault.errors.join(": "))
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CapturesAsked {
-    captures: Reference,
+    captures: ArtifactId,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -264,8 +268,8 @@ impl Thresholds {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct CompareAsked {
-    captures: Reference,
-    image: Reference,
+    captures: ArtifactId,
+    image: ArtifactId,
     /// Baselines in the store, `baselines/NAME@VERSION`; none: only the thresholds count.
     #[serde(default)]
     baseline_version: Option<String>,
@@ -282,7 +286,7 @@ struct Compared {
     /// A sentence per pattern.
     summary: Vec<String>,
     /// The verdicts with the frames behind them, in the store.
-    comparison: Reference,
+    comparison: ArtifactId,
 }
 
 async fn compare_performance(asked: CompareAsked, job: Job<Lab>) -> Result<Compared, Failed> {
@@ -291,10 +295,10 @@ async fn compare_performance(asked: CompareAsked, job: Job<Lab>) -> Result<Compa
     let measured = lab.findings(&asked.captures).await?;
     let baselines = match given(&asked.baseline_version) {
         None => None,
-        Some(version) => Some(
-            lab.get(&version.parse().map_err(|reason: String| Failed::input("baseline_version", reason))?)
-                .await?,
-        ),
+        Some(version) => {
+            let id = version.parse().map_err(|error: NotAName| Failed::input("baseline_version", error))?;
+            Some(lab.get(&id).await?)
+        }
     };
     let session = Session {
         budgets: asked.thresholds.unwrap_or_default().budgets(),
@@ -313,12 +317,11 @@ async fn compare_performance(asked: CompareAsked, job: Job<Lab>) -> Result<Compa
     let of_result = |result: &crate::report::PatternResult| {
         format!("{}: {}, {}", result.pattern, result.verdict.outcome, result.verdict.reasons.join("; "))
     };
-    let of_fault = |fault: &crate::report::Fault| format!("{}: {}", fault.subject(), fault.errors.join(": "));
     Ok(Compared {
         passed: report.outcome.passed(),
         outcome: report.outcome,
         regression_detected: report.results.iter().any(|result| result.verdict.outcome == Outcome::Regressed),
-        summary: report.results.iter().map(of_result).chain(report.faults.iter().map(of_fault)).collect(),
+        summary: report.results.iter().map(of_result).chain(report.faults.iter().map(told)).collect(),
         comparison,
     })
 }
@@ -326,14 +329,14 @@ async fn compare_performance(asked: CompareAsked, job: Job<Lab>) -> Result<Compa
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ReportAsked {
     /// What `compare_performance` stored.
-    comparison: Reference,
+    comparison: ArtifactId,
     pattern_name: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Reported {
     /// The report in the store: `report.html`, `result.json` and the frames.
-    report: Reference,
+    report: ArtifactId,
     /// Where the store keeps it, for people.
     report_url: String,
     outcome: Outcome,

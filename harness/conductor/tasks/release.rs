@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lab::Lab;
-use super::shelf::{Reference, named, versioned};
-use crate::artifacts::NewArtifact;
+use super::shelf::{named, versioned};
+use crate::artifacts::{ArtifactId, NewArtifact};
 use crate::conductor::{Failed, Job, Limits, Registry};
 use crate::source::Repository;
 use crate::webapp;
@@ -54,7 +54,7 @@ struct BuildAsked {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Built {
-    artifact: Reference,
+    artifact: ArtifactId,
     commit: String,
     files: usize,
     bytes: u64,
@@ -76,7 +76,7 @@ async fn build_webapp(asked: BuildAsked, job: Job<Lab>) -> Result<Built, Failed>
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct UploadAsked {
-    artifact: Reference,
+    artifact: ArtifactId,
     /// Name of a site in this worker's settings: `staging`, `production`.
     environment: String,
 }
@@ -125,7 +125,7 @@ struct EndAsked {
     /// `deployed` or `cancelled`.
     outcome: String,
     release_version: String,
-    artifact: Reference,
+    artifact: ArtifactId,
     production_boards: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::deployment::{check, put};
 use super::failure::workflow;
 use super::lab::Lab;
-use super::shelf::Reference;
+use crate::artifacts::ArtifactId;
 use crate::conductor::{Failed, Job, Limits, Registry, TaskSeen};
 use crate::digest::Sha;
 
@@ -47,9 +47,9 @@ pub(super) fn tasks() -> Registry<Lab> {
 struct Target {
     board: String,
     /// What was deployed to it.
-    failed: Reference,
+    failed: ArtifactId,
     /// What it gets back; absent if nothing was ever found good for it.
-    last_good: Option<Reference>,
+    last_good: Option<ArtifactId>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,7 +107,7 @@ fn sites(tasks: &[TaskSeen]) -> Vec<SiteTarget> {
 }
 
 /// The boards that a workflow began to deploy to, each with what was deployed last.
-fn deployments(tasks: &[TaskSeen]) -> BTreeMap<String, Reference> {
+fn deployments(tasks: &[TaskSeen]) -> BTreeMap<String, ArtifactId> {
     let begun =
         tasks.iter().filter(|task| DEPLOYMENTS.contains(&task.task_def_name.as_str()) && task.start_time > 0);
     let target = |task: &TaskSeen| {
@@ -149,9 +149,7 @@ async fn rollback_firmware(asked: RollbackAsked, job: Job<Lab>) -> Result<Rolled
             left.push(target.board.clone());
             continue;
         };
-        let stored = job.context.image(last_good).await?;
-        let leased = job.context.lease(Some(&target.board), &job).await?;
-        put(&stored.image, &leased, &job).await?;
+        put(last_good, &target.board, &job).await?;
         job.log(format!("{} runs {last_good} again", target.board));
         rolled_back.push(target.board.clone());
     }
@@ -182,9 +180,7 @@ async fn verify_rollback(asked: RollbackAsked, job: Job<Lab>) -> Result<Verified
             ));
             continue;
         };
-        let stored = job.context.image(last_good).await?;
-        let leased = job.context.lease(Some(board), &job).await?;
-        let deployment = put(&stored.image, &leased, &job).await?;
+        let (leased, deployment) = put(last_good, board, &job).await?;
         let health = check(&deployment, &leased, &job).await?;
         match health.reasons.as_slice() {
             [] => {

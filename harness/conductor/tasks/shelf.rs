@@ -4,16 +4,14 @@
 //! hash of its contents as version, so a task that is done twice stores the same thing under the same name.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::lab::Lab;
-use crate::artifacts::{Name, NewArtifact, Record, Version};
+use crate::artifacts::{ArtifactId, Name, NewArtifact, NotAName, Record, Version};
 use crate::blame::Blame;
 use crate::capture::Capture;
 use crate::conductor::{Failed, Job};
@@ -22,61 +20,6 @@ use crate::image::Image;
 use crate::report::Report;
 use crate::session::Findings;
 use crate::source::Source;
-
-/// An artifact in the store, written `firmware/k1-node1@6c241c7`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct Reference {
-    pub name: Name,
-    pub version: Version,
-}
-
-impl FromStr for Reference {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, version) = text.split_once('@').ok_or_else(|| format!("{text:?} is not NAME@VERSION"))?;
-        let name = name.parse().map_err(|error: crate::artifacts::NotAName| error.to_string())?;
-        let version = version.parse().map_err(|error: crate::artifacts::NotAName| error.to_string())?;
-        Ok(Self { name, version })
-    }
-}
-
-impl TryFrom<String> for Reference {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.version)
-    }
-}
-
-impl From<Reference> for String {
-    fn from(reference: Reference) -> Self {
-        reference.to_string()
-    }
-}
-
-impl JsonSchema for Reference {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Artifact".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[^@]+@[^@]+$" })
-    }
-}
-
-impl From<&Record> for Reference {
-    fn from(record: &Record) -> Self {
-        Self { name: record.name.clone(), version: record.version.clone() }
-    }
-}
 
 /// The files of an artifact in a folder that goes when this is dropped.
 #[derive(Debug)]
@@ -95,7 +38,7 @@ impl Files {
         match self.record.files.as_slice() {
             [file] => Ok(self.path().join(&file.path)),
             files => {
-                let of = Reference::from(&self.record);
+                let of = ArtifactId::from(&self.record);
                 Err(Failed::new(Blame::Input, format!("{of} has {} files, and one is expected", files.len())))
             }
         }
@@ -112,7 +55,7 @@ pub(super) struct StoredImage {
 
 impl Lab {
     /// Where people find an artifact.
-    pub(super) fn url_of(&self, of: &Reference) -> String {
+    pub(super) fn url_of(&self, of: &ArtifactId) -> String {
         format!("{}#{of}", self.store.address())
     }
 
@@ -120,31 +63,34 @@ impl Lab {
     pub(super) async fn mark_good(
         &self,
         target: &str,
-        of: &Reference,
+        of: &ArtifactId,
         job: &Job<Self>,
     ) -> Result<(), Failed> {
-        let evidence = format!("{} of {} {}", job.reference, job.workflow, job.workflow_id);
-        Ok(self.store.mark_good(&of.name, &of.version, target, &evidence).await?)
+        Ok(self.store.mark_good(&of.name, &of.version, target, &job.step()).await?)
     }
 
     /// What `target` was last seen healthy with, of the artifacts called as `of` is.
-    pub(super) async fn last_good(&self, target: &str, of: &Reference) -> Result<Option<Reference>, Failed> {
-        Ok(self.store.last_good(&of.name, target).await?.as_ref().map(Reference::from))
+    pub(super) async fn last_good(
+        &self,
+        target: &str,
+        of: &ArtifactId,
+    ) -> Result<Option<ArtifactId>, Failed> {
+        Ok(self.store.last_good(&of.name, target).await?.as_ref().map(ArtifactId::from))
     }
 
-    async fn record(&self, of: &Reference) -> Result<Record, Failed> {
+    async fn record(&self, of: &ArtifactId) -> Result<Record, Failed> {
         let record = self.store.record(&of.name, &of.version).await?;
         record.ok_or_else(|| Failed::new(Blame::Input, format!("the artifact store has no {of}")))
     }
 
-    pub(super) async fn get(&self, of: &Reference) -> Result<Files, Failed> {
+    pub(super) async fn get(&self, of: &ArtifactId) -> Result<Files, Failed> {
         let record = self.record(of).await?;
         let folder = self.scratch()?;
         self.store.get(&record, folder.path()).await?;
         Ok(Files { folder, record })
     }
 
-    pub(super) async fn image(&self, of: &Reference) -> Result<StoredImage, Failed> {
+    pub(super) async fn image(&self, of: &ArtifactId) -> Result<StoredImage, Failed> {
         let record = self.record(of).await?;
         let folder = self.scratch()?;
         let image = self.store.get_image(&record, folder.path()).await?;
@@ -157,13 +103,13 @@ impl Lab {
         version: &str,
         image: &Image,
         metadata: BTreeMap<String, String>,
-    ) -> Result<Reference, Failed> {
+    ) -> Result<ArtifactId, Failed> {
         let (name, version) = (named(name)?, versioned(version)?);
-        Ok(Reference::from(&self.store.put_image(name, version, image, metadata).await?.record))
+        Ok(ArtifactId::from(&self.store.put_image(name, version, image, metadata).await?.record))
     }
 
     /// Stores a build under the hash of all that is known of it: two commits may well have the same firmware.
-    pub(super) async fn put_build(&self, name: &str, image: &Image) -> Result<Reference, Failed> {
+    pub(super) async fn put_build(&self, name: &str, image: &Image) -> Result<ArtifactId, Failed> {
         let placeless = Image { bin: PathBuf::new(), elf: PathBuf::new(), ..image.clone() };
         let described = serde_json::to_vec(&placeless);
         let described = described.map_err(|error| Failed::new(Blame::Bug, error.to_string()))?;
@@ -171,29 +117,30 @@ impl Lab {
     }
 
     /// Stores `artifact`, which is complete.
-    pub(super) async fn put(&self, artifact: &NewArtifact) -> Result<Reference, Failed> {
-        Ok(Reference::from(&self.store.put(artifact).await?.record))
+    pub(super) async fn put(&self, artifact: &NewArtifact) -> Result<ArtifactId, Failed> {
+        Ok(ArtifactId::from(&self.store.put(artifact).await?.record))
     }
 
     /// Stores a value under the hash of its text.
-    pub(super) async fn put_json(&self, name: &str, value: &impl Serialize) -> Result<Reference, Failed> {
+    pub(super) async fn put_json(&self, name: &str, value: &impl Serialize) -> Result<ArtifactId, Failed> {
         let bytes = serde_json::to_vec(value).map_err(|error| Failed::new(Blame::Bug, error.to_string()))?;
         let version = versioned(&Sha::of(&bytes).short())?;
         self.put(&NewArtifact::new(named(name)?, version).bytes("value.json", bytes)).await
     }
 
-    pub(super) async fn get_json<T: DeserializeOwned>(&self, of: &Reference) -> Result<T, Failed> {
-        let path = self.get(of).await.and_then(|files| files.only().map(|path| (path, files)))?;
-        let bytes = std::fs::read(&path.0).map_err(|error| Failed::infrastructure(error.to_string()))?;
+    pub(super) async fn get_json<T: DeserializeOwned>(&self, of: &ArtifactId) -> Result<T, Failed> {
+        let files = self.get(of).await?;
+        let bytes =
+            std::fs::read(files.only()?).map_err(|error| Failed::infrastructure(error.to_string()))?;
         serde_json::from_slice(&bytes)
             .map_err(|error| Failed::new(Blame::Input, format!("{of} is something else: {error}")))
     }
 
-    pub(super) async fn put_source(&self, source: &Source) -> Result<Reference, Failed> {
+    pub(super) async fn put_source(&self, source: &Source) -> Result<ArtifactId, Failed> {
         self.put_json("sources/patterns", source).await
     }
 
-    pub(super) async fn source(&self, of: &Reference) -> Result<Source, Failed> {
+    pub(super) async fn source(&self, of: &ArtifactId) -> Result<Source, Failed> {
         self.get_json(of).await
     }
 
@@ -203,7 +150,7 @@ impl Lab {
         name: &str,
         findings: &Findings,
         job: &Job<Self>,
-    ) -> Result<Reference, Failed> {
+    ) -> Result<ArtifactId, Failed> {
         let folder = self.scratch()?;
         let written = findings.report.write(&findings.captures, &findings.profiles, folder.path())?;
         // An attempt of its own has a version of its own: it holds times of day.
@@ -218,7 +165,7 @@ impl Lab {
         self.put(&artifact).await
     }
 
-    pub(super) async fn findings(&self, of: &Reference) -> Result<Findings, Failed> {
+    pub(super) async fn findings(&self, of: &ArtifactId) -> Result<Findings, Failed> {
         let files = self.get(of).await?;
         let report = Report::read(&files.path().join("result.json"))?;
         let capture =
@@ -232,9 +179,14 @@ impl Lab {
 
 /// `text` as the name of an artifact; what comes from a workflow's input may be none.
 pub(super) fn named(text: &str) -> Result<Name, Failed> {
-    text.parse().map_err(|error: crate::artifacts::NotAName| Failed::new(Blame::Input, error.to_string()))
+    parsed(text)
 }
 
+/// As [`named`], as a version.
 pub(super) fn versioned(text: &str) -> Result<Version, Failed> {
-    text.parse().map_err(|error: crate::artifacts::NotAName| Failed::new(Blame::Input, error.to_string()))
+    parsed(text)
+}
+
+fn parsed<T: FromStr<Err = NotAName>>(text: &str) -> Result<T, Failed> {
+    text.parse().map_err(|error: NotAName| Failed::new(Blame::Input, error.to_string()))
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::given;
 use super::lab::Lab;
-use super::shelf::{Reference, named, versioned};
-use crate::artifacts::NewArtifact;
+use super::shelf::{named, versioned};
+use crate::artifacts::{ArtifactId, NewArtifact};
 use crate::audio::{
     self, Chroma, Envelope, ExportFormat, Features, Part, Recording, Sound, Spectrum, Tempo, Tuning,
 };
@@ -68,7 +68,7 @@ struct DownloadAsked {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Downloaded {
-    audio: Reference,
+    audio: ArtifactId,
     file_size_bytes: u64,
 }
 
@@ -85,7 +85,7 @@ async fn download_audio_file(asked: DownloadAsked, job: Job<Lab>) -> Result<Down
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct FormatAsked {
-    audio: Reference,
+    audio: ArtifactId,
     /// The rate that the file must have, Hz; 0 or absent: any.
     #[serde(default)]
     expected_sample_rate: Option<u32>,
@@ -101,7 +101,7 @@ struct FormatFound {
     codec: Option<String>,
     duration_seconds: Option<f64>,
     /// The sound, for the tasks that analyse it.
-    samples: Reference,
+    samples: ArtifactId,
 }
 
 async fn validate_audio_format(asked: FormatAsked, job: Job<Lab>) -> Result<FormatFound, Failed> {
@@ -145,19 +145,19 @@ fn decoded(path: &Path) -> Result<Sound, audio::AudioError> {
 }
 
 /// The sound that was stored as `samples`.
-async fn sound(samples: &Reference, job: &Job<Lab>) -> Result<Sound, Failed> {
+async fn sound(samples: &ArtifactId, job: &Job<Lab>) -> Result<Sound, Failed> {
     let files = job.context.get(samples).await?;
     Ok(decoded(&files.only()?)?)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SamplesAsked {
-    samples: Reference,
+    samples: ArtifactId,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct TempoFound {
-    tempo: Reference,
+    tempo: ArtifactId,
     /// 0 if the sound has no beat that could be told.
     bpm: f64,
     /// 0 to 1; noise has less than 0.2.
@@ -183,7 +183,7 @@ async fn extract_tempo(asked: SamplesAsked, job: Job<Lab>) -> Result<TempoFound,
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SpectrumAsked {
-    samples: Reference,
+    samples: ArtifactId,
     /// A power of two from 64 to 65,536; 512 if not given.
     #[serde(default)]
     fft_size: Option<usize>,
@@ -191,7 +191,7 @@ struct SpectrumAsked {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct SpectrumFound {
-    spectrum: Reference,
+    spectrum: ArtifactId,
     /// Absent in silence.
     dominant_frequency_hz: Option<f64>,
     bins: usize,
@@ -220,7 +220,7 @@ async fn extract_frequency_spectrum(asked: SpectrumAsked, job: Job<Lab>) -> Resu
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct EnvelopeFound {
-    envelope: Reference,
+    envelope: ArtifactId,
     peak_amplitude: f32,
     rms_amplitude: f32,
 }
@@ -234,9 +234,9 @@ async fn extract_envelope(asked: SamplesAsked, job: Job<Lab>) -> Result<Envelope
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ParametersAsked {
-    tempo: Reference,
-    spectrum: Reference,
-    envelope: Reference,
+    tempo: ArtifactId,
+    spectrum: ArtifactId,
+    envelope: ArtifactId,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -257,10 +257,10 @@ async fn generate_pattern_parameters(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ExportAsked {
-    samples: Reference,
-    tempo: Reference,
-    spectrum: Reference,
-    envelope: Reference,
+    samples: ArtifactId,
+    tempo: ArtifactId,
+    spectrum: ArtifactId,
+    envelope: ArtifactId,
     parameters: Tuning,
     /// `json` or `csv`; `json` if not given.
     #[serde(default)]
@@ -273,11 +273,11 @@ struct ExportAsked {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Exported {
     /// The features and the stimulus, in the store.
-    features: Reference,
+    features: ArtifactId,
     /// Where the store keeps it, for people.
     url: String,
     /// The same artifact: its file `stimulus.k1rec` is what `--stimulus` takes.
-    stimulus: Reference,
+    stimulus: ArtifactId,
     seconds: f64,
 }
 
