@@ -25,6 +25,12 @@ const SHORT: Duration = Duration::from_secs(10);
 /// How many open tasks a search returns at most.
 const SUSPECTS: usize = 500;
 
+/// What a search found.
+#[derive(Deserialize)]
+struct Found<T> {
+    results: Vec<T>,
+}
+
 /// A server. Clones share its connections and its token.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -147,10 +153,6 @@ impl Client {
     /// (milliseconds since 1970). Servers without an index (Redis) cannot tell.
     pub(super) async fn in_progress(&self) -> Result<(Vec<Suspect>, Option<i64>), ConductorError> {
         #[derive(Deserialize)]
-        struct Found {
-            results: Vec<Summary>,
-        }
-        #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Summary {
             task_id: String,
@@ -164,7 +166,7 @@ impl Client {
             .query("sort", "updateTime:ASC")
             .query("query", "status=IN_PROGRESS");
         let answer = self.transport.ask(&request, Patience::once(SHORT)).await?;
-        let found: Found = self.read(&request, &answer)?;
+        let found: Found<Summary> = self.read(&request, &answer)?;
         let suspects = found.results.into_iter().filter(|task| task.status == TaskState::InProgress);
         let suspects = suspects.map(|task| Suspect {
             task_id: task.task_id,
@@ -216,6 +218,19 @@ impl Client {
 
     /// The run with that id, `with_tasks` or without; none if the server does not know it.
     pub async fn workflow(&self, id: &str, with_tasks: bool) -> Result<Option<WorkflowSeen>, ConductorError> {
+        self.run(id, with_tasks).await
+    }
+
+    /// All that the server has about a run and its tasks; none if it does not know it.
+    pub async fn run_document(&self, id: &str) -> Result<Option<Value>, ConductorError> {
+        self.run(id, true).await
+    }
+
+    async fn run<T: DeserializeOwned>(
+        &self,
+        id: &str,
+        with_tasks: bool,
+    ) -> Result<Option<T>, ConductorError> {
         let request = Request::get(&["workflow", id]).query("includeTasks", with_tasks);
         let answer = self.transport.find(&request, Patience::USUAL).await?;
         answer.map(|answer| self.read(&request, &answer)).transpose()
@@ -289,10 +304,6 @@ impl Client {
     /// Ids of the `most` runs that ended last, the latest first. Servers without an index (Redis) cannot tell.
     pub async fn ended(&self, most: usize) -> Result<Vec<String>, ConductorError> {
         #[derive(Deserialize)]
-        struct Found {
-            results: Vec<Summary>,
-        }
-        #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Summary {
             workflow_id: String,
@@ -302,15 +313,9 @@ impl Client {
             .query("size", most)
             .query("sort", "updateTime:DESC")
             .query("query", "status IN (COMPLETED,FAILED,TIMED_OUT,TERMINATED)");
-        let found: Found = self.read(&request, &self.transport.ask(&request, Patience::USUAL).await?)?;
+        let found: Found<Summary> =
+            self.read(&request, &self.transport.ask(&request, Patience::USUAL).await?)?;
         Ok(found.results.into_iter().map(|run| run.workflow_id).collect())
-    }
-
-    /// All that the server has about a run and its tasks; none if it does not know it.
-    pub async fn run_document(&self, id: &str) -> Result<Option<Value>, ConductorError> {
-        let request = Request::get(&["workflow", id]).query("includeTasks", true);
-        let answer = self.transport.find(&request, Patience::USUAL).await?;
-        answer.map(|answer| self.read(&request, &answer)).transpose()
     }
 
     /// Has the server check the definition of a workflow without storing it.
