@@ -123,17 +123,17 @@ pub(super) async fn watch(shell: &Shell, args: &WatchArgs) -> Result<ExitCode, F
 async fn follow(shell: &Shell, client: &Client, id: &str, until_gate: bool) -> Result<ExitCode, Failure> {
     let progress = crate::progress::Progress::lines(shell.quiet);
     let seen = conductor::follow(client, id, until_gate, &|event| progress.event(event)).await?;
-    let gates: Vec<&str> = conductor::gates(&seen).map(|gate| gate.reference_task_name.as_str()).collect();
-    shell.print(&summary(&seen, &gates), || told(&seen, &gates))?;
-    Ok(ExitCode::from(match seen.status {
-        WorkflowState::Completed => 0,
-        _ if !gates.is_empty() => 0,
-        _ => 1,
-    }))
+    shell.print(&summary(&seen), || told(&seen))?;
+    Ok(match seen.status {
+        WorkflowState::Completed => ExitCode::SUCCESS,
+        _ if conductor::gates(&seen).next().is_some() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
-/// A run as JSON; `gates` wait for a person.
-pub(crate) fn summary(seen: &WorkflowSeen, gates: &[&str]) -> Value {
+/// A run as JSON.
+pub(crate) fn summary(seen: &WorkflowSeen) -> Value {
+    let gates: Vec<&str> = conductor::gates(seen).map(|gate| gate.reference_task_name.as_str()).collect();
     serde_json::json!({
         "workflow_id": seen.workflow_id,
         "workflow": seen.workflow_name,
@@ -145,15 +145,14 @@ pub(crate) fn summary(seen: &WorkflowSeen, gates: &[&str]) -> Value {
 }
 
 /// A run as text.
-pub(crate) fn told(seen: &WorkflowSeen, gates: &[&str]) -> String {
-    let state = serde_json::to_value(seen.status).ok();
-    let state = state.as_ref().and_then(Value::as_str).unwrap_or("?");
-    let mut text = format!("{} {state}\n", seen.workflow_name);
+pub(crate) fn told(seen: &WorkflowSeen) -> String {
+    let mut text = format!("{} {}\n", seen.workflow_name, seen.status);
     if let Some(reason) = &seen.reason_for_incompletion {
         text += &format!("  {reason}\n");
     }
-    for gate in gates {
-        text += &format!("  {gate} waits: k1-hil conductor approve {}\n", seen.workflow_id);
+    for gate in conductor::gates(seen) {
+        let (gate, id) = (&gate.reference_task_name, &seen.workflow_id);
+        text += &format!("  {gate} waits: k1-hil conductor approve {id}\n");
     }
     for (key, value) in seen.output.iter().filter(|(_, value)| !value.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -6,9 +6,9 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k1_hil::artifacts::{Name, Version};
+use k1_hil::artifacts::ArtifactId;
 use k1_hil::conductor::server::OwnedServer;
-use k1_hil::conductor::{self, Client, WorkerOptions, WorkflowSeen, WorkflowState, definitions, tasks};
+use k1_hil::conductor::{self, Client, WorkerOptions, WorkflowState, definitions, tasks};
 use k1_hil::event::ignore;
 use k1_hil::webhook::{self, Config, Pace, Queue, Receiver, Secret};
 use k1_hil::{Event, tools};
@@ -87,30 +87,30 @@ pub(super) async fn main(shell: &Shell, out: &OutArgs) -> Result<ExitCode, Failu
     let never = std::future::pending::<()>();
     let worker = conductor::work(client.clone(), tasks::registry(), lab, options, never, Arc::new(ignore));
     let followed = async {
-        let delivery = push(&client, room.path(), &commit).await?;
+        let ids = push(&client, room.path(), &commit).await?;
         shell.note(&format!("pushed {} of demo/lamp, signed, to the webhook", &commit[..12]));
         let progress = Progress::lines(shell.quiet);
-        let follow = WORKFLOWS.map(|workflow| follow(&client, workflow, &delivery, &progress));
-        futures_util::future::try_join_all(follow).await
+        let told = |event: &Event| progress.event(event);
+        let follow = ids.iter().map(|id| conductor::follow(&client, id, false, &told));
+        Ok::<_, Failure>(futures_util::future::try_join_all(follow).await?)
     };
     let runs = tokio::select! {
         runs = followed => runs?,
         stopped = worker => return stopped.map(|()| ExitCode::FAILURE).map_err(Failure::from),
     };
 
-    let report = runs.iter().find_map(|run| run.output.get("report")?.as_str()?.split_once('@'));
+    let report = runs.iter().find_map(|run| run.output.get("report")?.as_str()?.parse::<ArtifactId>().ok());
     let mut report_path = None;
-    if let Some((name, version)) = report
-        && let (Ok(name), Ok(version)) = (name.parse::<Name>(), version.parse::<Version>())
-        && let Some(record) = store.record(&name, &version).await?
+    if let Some(id) = report
+        && let Some(record) = store.record(&id.name, &id.version).await?
     {
-        let folder = out.folder(&format!("{name}-{version}"));
+        let folder = out.folder(&format!("{}-{}", id.name, id.version));
         store.get(&record, &folder).await?;
         report_path = Some(folder.join("report.html"));
     }
-    let printed = json!({ "runs": runs.iter().map(|run| summary(run, &[])).collect::<Vec<_>>(), "report": report_path });
+    let printed = json!({ "runs": runs.iter().map(summary).collect::<Vec<_>>(), "report": report_path });
     shell.print(&printed, || {
-        let mut text: String = runs.iter().map(|run| told(run, &[]) + "\n").collect();
+        let mut text: String = runs.iter().map(|run| told(run) + "\n").collect();
         if let Some(path) = &report_path {
             text += &format!("the report: {}\n", path.display());
         }
@@ -155,8 +155,8 @@ async fn furnish(shell: &Shell, room: &Path) -> Result<String, Failure> {
 }
 
 /// Receives a push that is signed as GitHub signs, and asks the server for the workflows that it starts. Returns the
-/// delivery's id.
-async fn push(client: &Client, room: &Path, commit: &str) -> Result<String, Failure> {
+/// ids of their runs.
+async fn push(client: &Client, room: &Path, commit: &str) -> Result<Vec<String>, Failure> {
     let config = Config::parse(WEBHOOK, "the webhook of the demo", |_| Some(SECRET.to_owned()))?;
     let secret: Secret = config.secret.clone();
     let queue = Queue::open(&room.join("webhook"), config.queue_limit, config.remembered)?;
@@ -177,37 +177,35 @@ async fn push(client: &Client, room: &Path, commit: &str) -> Result<String, Fail
         .header("X-GitHub-Delivery", &delivery)
         .header("X-Hub-Signature-256", secret.sign(body.as_bytes()))
         .body(body);
-    let (done, stop) = tokio::sync::oneshot::channel::<()>();
     let sent = async {
         let answer = request.send().await.map_err(|error| Failure::Usage(error.to_string()))?;
         let status = answer.status();
         if !status.is_success() {
             return Err(Failure::Usage(format!("the webhook answers {status}")));
         }
+        let mut ids = Vec::new();
         for workflow in WORKFLOWS {
-            while client.correlated(workflow, &delivery).await?.is_empty() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            ids.push(started(client, workflow, &delivery).await?);
         }
-        drop(done);
-        Ok(())
+        Ok(ids)
     };
     let deliver = queue.deliver(Pace::default(), &ignore, |start| start_once(client, start));
+    // What was received is on its way to the server by now; nothing more is to be received.
     tokio::select! {
-        sent = sent => sent?,
+        sent = sent => sent,
         never = deliver => match never {},
-        served = webhook::serve(listener, receiver, async { drop(stop.await) }) => served.map_err(Failure::Output)?,
+        served = webhook::serve(listener, receiver, std::future::pending()) => {
+            served.map(|()| Vec::new()).map_err(Failure::Output)
+        }
     }
-    Ok(delivery)
 }
 
-async fn follow(
-    client: &Client,
-    workflow: &str,
-    delivery: &str,
-    progress: &Progress,
-) -> Result<WorkflowSeen, Failure> {
-    let run = client.correlated(workflow, delivery).await?.into_iter().next();
-    let id = run.map(|run| run.workflow_id).unwrap_or_default();
-    Ok(conductor::follow(client, &id, false, &|event| progress.event(event)).await?)
+/// The id of the run that the delivery starts.
+async fn started(client: &Client, workflow: &str, delivery: &str) -> Result<String, Failure> {
+    loop {
+        if let Some(run) = client.correlated(workflow, delivery).await?.into_iter().next() {
+            return Ok(run.workflow_id);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
