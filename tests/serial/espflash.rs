@@ -9,7 +9,7 @@ use espflash::target::{Chip, DefaultProgressCallback};
 use k1_hil::vboard::{SerialMishap, VirtualBoard};
 use rstest::rstest;
 
-use crate::port::{APP, blank_board, noise};
+use crate::port::{APP, blank_board, holds_only, noise};
 
 fn connect(port: &Path, use_stub: bool, baud: Option<u32>) -> Flasher {
     let name = port.to_string_lossy();
@@ -78,12 +78,7 @@ async fn what_it_writes_is_what_the_flash_holds(
         flasher.write_bin_to_flash(APP as u32, &sent, &mut DefaultProgressCallback).unwrap();
     };
     with(&board, use_stub, baud, write).await;
-    let after = board.flash();
-    assert!(after[APP..][..contents.len()] == contents);
-    assert!(after[..APP] == before[..APP], "what is in front of it is untouched");
-    let erased_to = (APP + contents.len()).next_multiple_of(4096);
-    assert!(after[APP + contents.len()..erased_to].iter().all(|&byte| byte == 0xFF));
-    assert!(after[erased_to..] == before[erased_to..], "and what is behind its last sector");
+    holds_only(&board.flash(), &contents, &before);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use k1_hil::vboard::{SerialMishap, VirtualBoard};
 use rstest::rstest;
 
 use crate::images::images;
-use crate::port::{APP, Client, blank_board, info, noise};
+use crate::port::{APP, Client, blank_board, holds_only, info, noise};
 
 /// Runs esptool on the board, which is in its loader; what it wrote.
 async fn esptool(board: &VirtualBoard, arguments: &[&str]) -> String {
@@ -67,12 +67,7 @@ async fn what_it_writes_is_what_the_flash_holds(#[case] loader: &[&str], #[case]
     let common = [loader, &["--chip", "esp32s3", "--after", "no-reset"]].concat();
     let output = esptool(&board, &[common.as_slice(), &write[..1], mode, &write[1..]].concat()).await;
     assert!(output.contains("Hash of data verified."), "{output}");
-    let after = board.flash();
-    assert!(after[APP..][..contents.len()] == contents);
-    assert!(after[..APP] == before[..APP], "what is in front of it is untouched");
-    let erased_to = (APP + contents.len()).next_multiple_of(4096);
-    assert!(after[APP + contents.len()..erased_to].iter().all(|&byte| byte == 0xFF));
-    assert!(after[erased_to..] == before[erased_to..], "and what is behind its last sector");
+    holds_only(&board.flash(), &contents, &before);
 
     // The ROM reads 64 bytes at a time.
     let length = if loader.contains(&"--no-stub") { 3000 } else { 70_001 };

@@ -56,6 +56,15 @@ pub async fn info(board: &VirtualBoard) -> ProbeInfo {
     tokio::time::timeout(LIMIT, connecting).await.expect("the board answers")
 }
 
+/// Checks that a flash which was `before` is now the same but for `contents` at [`APP`], in whole sectors.
+pub fn holds_only(after: &[u8], contents: &[u8], before: &[u8]) {
+    assert!(after[APP..][..contents.len()] == *contents);
+    assert!(after[..APP] == before[..APP], "what is in front of it is untouched");
+    let erased_to = (APP + contents.len()).next_multiple_of(4096);
+    assert!(after[APP + contents.len()..erased_to].iter().all(|&byte| byte == 0xFF));
+    assert!(after[erased_to..] == before[erased_to..], "and what is behind its last sector");
+}
+
 /// Bytes that do not compress well, so that several blocks are sent.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_u32;
