@@ -1,13 +1,12 @@
 //! Definitions: checked in, checked against the workers, put on a server, taken away and brought back.
 
 use std::path::Path;
-use std::process::Command;
 
 use k1_hil::conductor::definitions;
 use k1_hil::conductor::tasks;
 use serde_json::Value;
 
-use super::lab::room;
+use super::lab::{k1_hil, room};
 use crate::shared::{self, start};
 
 #[test]
@@ -51,14 +50,6 @@ fn the_definitions_that_are_checked_in_are_those_of_the_code() {
     assert_eq!(schemas, tasks::registry().iter().count(), "there is a schema of a task that is gone");
 }
 
-/// Runs the command and returns its standard output.
-fn k1_hil(server: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
-    let output = command.arg("conductor").args(arguments).args(["--server", server]).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[tokio::test]
 async fn definitions_and_runs_are_taken_away_and_definitions_are_brought_back() {
     let (_, client) = room().await;
@@ -67,14 +58,16 @@ async fn definitions_and_runs_are_taken_away_and_definitions_are_brought_back() 
     shared::end(&client, &id).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let said = k1_hil(client.address(), &["export", path, "--runs", "500"]);
+    let (code, said, err) = k1_hil(&client, &["export", path, "--runs", "500"]);
+    assert_eq!(code, Some(0), "{err}");
     assert!(said.contains(" tasks, ") && said.contains(" runs in "), "{said}");
     let run = std::fs::read(folder.path().join(format!("runs/{id}.json"))).unwrap();
     let run: Value = serde_json::from_slice(&run).unwrap();
     assert_eq!(run["tasks"][0]["taskDefName"], "generate_pattern_code");
     let workflow = folder.path().join("workflows/firmware-ci-cd-pipeline.1.json");
     let before: Value = serde_json::from_slice(&std::fs::read(&workflow).unwrap()).unwrap();
-    let said = k1_hil(client.address(), &["import", path]);
+    let (code, said, err) = k1_hil(&client, &["import", path]);
+    assert_eq!(code, Some(0), "{err}");
     assert!(said.contains("workflows put on the server"), "{said}");
     let after = client.workflow_definitions().await.unwrap();
     let after = after.iter().find(|one| one["name"] == "firmware-ci-cd-pipeline").unwrap();
@@ -84,13 +77,7 @@ async fn definitions_and_runs_are_taken_away_and_definitions_are_brought_back() 
 #[tokio::test]
 async fn a_workflow_is_started_and_watched_by_the_commands() {
     let (_, client) = room().await;
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
-        let output = command.arg("conductor").args(arguments).args(["--server", client.address()]).output();
-        let output = output.unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
-    };
+    let run = |arguments: &[&str]| k1_hil(&client, arguments);
     let (code, out, err) =
         run(&["start", "pattern-generation-testing", "pattern_name=slow_tide", "frames=60", "--watch"]);
     assert_eq!(code, Some(0), "{out}{err}");

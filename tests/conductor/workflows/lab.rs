@@ -3,11 +3,12 @@
 //! Tests are told apart by their boards; those that put something up on the sites take turns ([`SITES`]).
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use k1_hil::artifacts::Store;
+use k1_hil::artifacts::{ArtifactId, Record, Store};
 use k1_hil::board::inventory::{Inventory, Origin};
 use k1_hil::board::lease::{Leasing, Locks, Owner};
 use k1_hil::conductor::tasks::{self, Lab, Settings, Variables};
@@ -47,6 +48,12 @@ pub struct Room {
 impl Room {
     pub fn store(&self) -> Store {
         Store::at(&self.folder.join("store")).unwrap()
+    }
+
+    /// What the store has as `id`, the output of a task.
+    pub async fn stored(&self, id: &Value) -> Record {
+        let id: ArtifactId = id.as_str().unwrap().parse().unwrap();
+        self.store().record(&id.name, &id.version).await.unwrap().unwrap()
     }
 
     /// The journal's messages about the run.
@@ -104,6 +111,15 @@ pub fn failed(run: &WorkflowSeen, reason: &str) {
     assert_eq!(run.status, WorkflowState::Failed, "{run:#?}");
     let said = run.reason_for_incompletion.as_deref().unwrap_or_default();
     assert!(said.contains(reason), "{said}");
+}
+
+/// `k1-hil conductor` as people call it: exit code, output and what it said beside.
+pub fn k1_hil(client: &Client, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
+    command.arg("conductor").args(arguments).args(["--server", client.address()]);
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 async fn furnish(client: &Client) -> Room {

@@ -17,10 +17,8 @@ async fn a_pattern_is_measured_judged_and_reported_on_a_board_of_its_own() {
     assert_eq!(task(&done, "run_pattern_validation").output_data["visual_check_passed"], true);
     let metrics = &task(&done, "capture_performance_metrics").output_data["metrics"]["night_glass"];
     assert!(metrics["fps"].as_f64().unwrap() > 30.0, "{metrics}");
-    let report = done.output["report"].as_str().unwrap();
-    let (name, version) = report.split_once('@').unwrap();
-    let stored = room.store().show(&name.parse().unwrap(), Some(version)).await.unwrap();
-    let files: Vec<&str> = stored.record.files.iter().map(|file| file.path.as_str()).collect();
+    let stored = room.stored(&done.output["report"]).await;
+    let files: Vec<&str> = stored.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(files, ["captures/night_glass.json", "report.html", "result.json"]);
 }
 

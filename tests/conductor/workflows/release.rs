@@ -1,12 +1,10 @@
 //! multi-stage-deployment and deployment-rollback-handler.
 
-use std::process::Command;
-
 use k1_hil::conductor::{Client, TaskState, WorkflowSeen, follow, gates};
 use k1_hil::event::ignore;
 use serde_json::{Value, json};
 
-use super::lab::{REPO, Room, SITES, completed, failed, room, run, task};
+use super::lab::{REPO, Room, SITES, completed, failed, k1_hil, room, run, task};
 use crate::shared::{end, start};
 
 const WORKFLOW: &str = "multi-stage-deployment";
@@ -31,10 +29,9 @@ async fn at_the_gate(client: &Client, input: Value) -> WorkflowSeen {
 
 /// `k1-hil conductor approve`, as people call it.
 fn approve(client: &Client, run: &WorkflowSeen, arguments: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_k1-hil"));
-    command.args(["conductor", "approve", &run.workflow_id, "--server", client.address(), "--by", "ada"]);
-    let output = command.args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let common = ["approve", &run.workflow_id, "--by", "ada"];
+    let (code, _, err) = k1_hil(client, &[&common, arguments].concat());
+    assert_eq!(code, Some(0), "{err}");
 }
 
 async fn last_good(room: &Room, board: &str) -> Option<String> {

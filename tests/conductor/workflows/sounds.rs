@@ -20,9 +20,7 @@ async fn a_sound_becomes_features_and_a_stimulus_that_a_board_plays() {
     completed(&done);
     let hz = task(&done, "extract_frequency_spectrum").output_data["dominant_frequency_hz"].as_f64().unwrap();
     assert!((hz - 440.0).abs() < 15.0, "{hz}");
-    let features = done.output["features"].as_str().unwrap();
-    let (name, version) = features.split_once('@').unwrap();
-    let record = room.store().show(&name.parse().unwrap(), Some(version)).await.unwrap().record;
+    let record = room.stored(&done.output["features"]).await;
     let into = tempfile::tempdir().unwrap();
     room.store().get(&record, into.path()).await.unwrap();
     assert!(into.path().join("features.json").is_file());
